@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What can be seen of files_struct.file_lock, whatever instrument sees it. An instrument says what
+ * it is blind to, and a figure it cannot see is absent, never zero.
+ */
+#ifndef BENCH_LOCK_H
+#define BENCH_LOCK_H
+
+#include "procfile.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum lock_figure {
+	LOCK_ACQUISITIONS = 1 << 0,
+	LOCK_CONTENTIONS = 1 << 1,
+	LOCK_WAIT = 1 << 2,
+	LOCK_HOLD = 1 << 3,
+};
+
+/* Totals since some moment; only differences mean anything. */
+struct lock_counts {
+	unsigned int seen; /* which of the figures below are: enum lock_figure */
+	double acquisitions;
+	double contentions;
+	double wait_ns;
+	double hold_ns;
+};
+
+struct lock_instrument {
+	const char *name;
+	const char *blind; /* what it cannot see, in words for the record */
+	const char *scope; /* whose file_lock it counts */
+	/* 0, or -1 with one line in `why`. `server` is the process under test. */
+	int (*start)(struct lock_instrument *self, pid_t server, char *why, size_t why_len);
+	int (*read)(struct lock_instrument *self, struct lock_counts *counts, char *why,
+		    size_t why_len);
+	void (*stop)(struct lock_instrument *self);
+	struct procfile *files;
+	void *state;
+};
+
+extern const struct lock_instrument lock_stat_instrument;
+
+/*
+ * The best instrument this kernel has, or the one named; false with the reason when there is none.
+ * `name` is NULL for "the best".
+ */
+bool lock_choose(const char *name, struct procfile *files, struct lock_instrument *chosen,
+		 char *why, size_t why_len);
+
+struct lock_counts lock_difference(const struct lock_counts *before,
+				   const struct lock_counts *after);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * accept-bench: what each way of taking a connection costs on the fd table's lock.
+ *
+ *	accept-bench run --server build/release/accept-server --out records.ndjson
+ *	accept-bench report --in records.ndjson --out RESULTS.md
+ *	accept-bench storm --connect 127.0.0.1:8080
+ *	accept-bench bare --workers 2
+ *
+ * cell.c is the file to read first: how one cell is measured, in order.
+ */
+#include "bare.h"
+#include "option.h"
+#include "storm_cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *what;
+} commands[] = {
+	{ "storm", storm_command, "drive any server by address and port" },
+	{ "bare", bare_command, "the floor: a bare accept-answer-close loop" },
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "usage: accept-bench COMMAND [option]...\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].what);
+	fprintf(out, "\naccept-bench COMMAND --help lists a command's options\n");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		print_usage(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("accept-bench " PROJECT_VERSION "\n");
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "accept-bench: unknown command '%s'; see accept-bench --help\n", argv[1]);
+	return EXIT_USAGE;
+}

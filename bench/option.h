@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Command lines: one table a subcommand, from which come the parsing, the range checks and the help
+ * text with its live defaults, so that none of the three can drift from the others.
+ */
+#ifndef BENCH_OPTION_H
+#define BENCH_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_SKIPPED = 77,
+};
+
+enum option_kind {
+	OPTION_FLAG,	/* bool: present or not */
+	OPTION_COUNT,	/* uint64_t, with an SI suffix: 20k */
+	OPTION_TIME,	/* uint64_t nanoseconds, with a unit: 5s, 200ms */
+	OPTION_TEXT,	/* const char * */
+	OPTION_TEXTS,	/* struct text_list: may be given several times */
+	OPTION_CHOICE,	/* int: index into choices */
+	OPTION_CHOICES, /* struct count_list of indices into choices: a,b,c */
+	OPTION_COUNTS,	/* struct count_list: 1,2,4 */
+};
+
+#define LIST_MAX 16
+
+struct count_list {
+	size_t n;
+	uint64_t item[LIST_MAX];
+};
+
+struct text_list {
+	size_t n;
+	const char *item[LIST_MAX];
+};
+
+struct option_row {
+	const char *name;
+	enum option_kind kind;
+	void *value;
+	const char *argument; /* how the help calls the argument */
+	const char *help;
+	uint64_t min, max;
+	const char *const *choices; /* ends with NULL */
+};
+
+/* What option_parse() returns when the program is to go on; anything else is its exit code. */
+#define OPTION_GO_ON (-1)
+
+/* Takes no operands. Prints help to stdout, errors to stderr. The table ends with a NULL name. */
+int option_parse(const char *command, const char *summary, const struct option_row *rows, int argc,
+		 char **argv);
+
+/* The parsers themselves; false when the text is not one. */
+bool option_parse_count(const char *text, uint64_t *value);
+bool option_parse_time(const char *text, uint64_t *ns);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The socket counts of /proc/net/sockstat: what must be back where it was after every cell. */
+#ifndef BENCH_SOCKSTAT_H
+#define BENCH_SOCKSTAT_H
+
+#include "procfile.h"
+
+#include <stdint.h>
+
+/*
+ * `used`: sockets of any kind with a struct socket. `inuse`: TCP sockets in a hash table.
+ * `alloc`: TCP sockets allocated, closed but still referenced ones included; this one catches a
+ * direct slot that was never closed. TIME_WAIT (`tw`) is none of these and takes a minute to end.
+ */
+struct sockstat {
+	uint64_t used;
+	uint64_t tcp_inuse, tcp_orphan, tcp_tw, tcp_alloc;
+};
+
+bool sockstat_parse(const char *text, struct sockstat *stat);
+int sockstat_read(struct procfile *reader, struct sockstat *stat);
+
+/* No more sockets than before? */
+bool sockstat_is_back(const struct sockstat *before, const struct sockstat *now);
+
+/* Waits, at most limit_ns, until it is so; `now` is what was seen last. */
+bool sockstat_wait(struct procfile *reader, const struct sockstat *before, uint64_t limit_ns,
+		   struct sockstat *now);
+
+#endif
