@@ -1,0 +1,97 @@
+# Sourced: unpacks the kernel's source and brings it to the state that a set of patches asks for.
+#
+# There is one tree for each source, below the cache, and the patches in it are swapped in place, so
+# that only what a patch touches is compiled again. Callers hold the lock "kernel" meanwhile. The
+# file "state" says what is applied; it is absent while that is unknown, and then the tree is
+# unpacked anew.
+
+# source_id PATH: a short name for the contents of a tarball or a tree
+source_id()
+{
+	if [ -d "$1" ]; then
+		(cd "$1" && find . -name .git -prune -o -type f -printf '%p %s %T@\n' | sort) | hash_of
+		return
+	fi
+	local memo
+	memo=$CACHE/sources/$(stat -c '%i-%s-%Y' -- "$1").id
+	if [ ! -s "$memo" ]; then
+		mkdir -p "$CACHE/sources"
+		hash_of "$1" >"$memo.$$"
+		mv "$memo.$$" "$memo"
+	fi
+	cat "$memo"
+}
+
+# unpack_source PATH DIR
+unpack_source()
+{
+	need_space "$CACHE" 8000
+	rm -rf "$2.partial"
+	mkdir -p "$2.partial"
+	say "unpacking ${1##*/}"
+	if [ -d "$1" ]; then
+		cp -a "$1/." "$2.partial/"
+	else
+		tar -x -f "$1" -C "$2.partial" --strip-components=1 || {
+			rm -rf "$2.partial"
+			die "$1 does not unpack"
+		}
+	fi
+	rm -rf "$2"
+	mv "$2.partial" "$2"
+}
+
+# apply_patches DIR PATCH...: with no fuzz, or not at all
+apply_patches()
+{
+	local dir=$1 patch
+	shift
+
+	for patch; do
+		patch -d "$dir" -p1 -s -F0 --no-backup-if-mismatch --dry-run <"$patch" >&2 &&
+			patch -d "$dir" -p1 -s -F0 --no-backup-if-mismatch <"$patch" >&2 ||
+			return 1
+	done
+}
+
+# list_patches DIR: without the cover letter
+list_patches()
+{
+	find "$1" -maxdepth 1 -name '*.patch' ! -name '0000-*' | sort
+}
+
+# prepare_tree SOURCE PATCH...: sets tree to a tree of SOURCE with the patches applied
+prepare_tree()
+{
+	local source=$1 folder patches i
+	shift
+
+	need patch tar xz
+	folder=$CACHE/trees/$(source_id "$source")
+	tree=$folder/linux
+	patches=$(hash_of "$@" </dev/null)
+	if [ "$(cat "$folder/state" 2>/dev/null)" = "$patches" ]; then
+		return
+	fi
+
+	mkdir -p "$folder/applied"
+	if [ -f "$folder/state" ]; then
+		rm -f "$folder/state"
+		for i in $(list_patches "$folder/applied" | sort -r); do
+			patch -d "$tree" -p1 -s -R -F0 --no-backup-if-mismatch <"$i" >&2 || {
+				rm -rf "$tree"
+				break
+			}
+		done
+	else
+		rm -rf "$tree"
+	fi
+	rm -f "$folder/applied"/*
+	[ -d "$tree" ] || unpack_source "$source" "$tree"
+	if ! apply_patches "$tree" "$@"; then
+		rm -rf "$tree"
+		die "the patches do not apply to ${source##*/}"
+	fi
+	[ $# = 0 ] || cp -- "$@" "$folder/applied/"
+	echo "$patches" >"$folder/state"
+}
