@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An accept path: how a connection gets its descriptor, and how it gives it back. Everything else
+ * about a connection is the same code for all of them (worker.c), so that a difference between two
+ * measurements is a difference between two paths. One file a path: accept_NAME.c.
+ */
+#ifndef SERVER_ACCEPT_H
+#define SERVER_ACCEPT_H
+
+#include <stdbool.h>
+
+struct conn;
+struct worker;
+
+/* What a path needs of the kernel; see probe.h. */
+enum kernel_feature {
+	FEATURE_RING = 1 << 0,	  /* io_uring with DEFER_TASKRUN: Linux 6.1 */
+	FEATURE_INSTALL = 1 << 1, /* IORING_OP_FIXED_FD_INSTALL: Linux 6.8 */
+	FEATURE_DUP = 1 << 2,	  /* IORING_OP_DUP: the series in kernel/patches */
+};
+
+struct accept_path {
+	const char *name;
+	const char *about; /* for --help */
+	unsigned needs;	   /* enum kernel_feature, or-ed */
+
+	bool nonblocking_listener; /* it calls accept4 itself */
+	bool accepts_slots;	   /* what accept yields is a slot, not an fd */
+	bool uses_pool;		   /* fds come from the worker's fdpool */
+
+	/* Replaces the whole event loop; only epoll does. The rest is unused then. */
+	void (*run)(struct worker *w);
+
+	/* Starts accepting: an OP_ACCEPT or OP_LISTEN in flight. On a listener that is being
+	 * drained it takes what is queued, and ends with worker_accept_failed(-EAGAIN). */
+	void (*arm)(struct worker *w);
+
+	/* OP_LISTEN: the listener is readable. */
+	void (*readable)(struct worker *w);
+
+	/* OP_ACCEPT: C has just been accepted as DESCRIPTOR and has no descriptor yet. */
+	void (*accepted)(struct worker *w, struct conn *c, int descriptor);
+
+	/* OP_OPEN and OP_CLOSE_SLOT: how the path's own requests on C ended. */
+	void (*opened)(struct worker *w, struct conn *c, int res);
+	void (*slot_closed)(struct worker *w, struct conn *c, int res);
+
+	/* Gives up C's descriptor: with an OP_RETIRE whose completion ends C, or at once, then by
+	 * worker_conn_end(). */
+	void (*retire)(struct worker *w, struct conn *c);
+
+	/* retire() is a single request and may be linked behind the connection's last send. */
+	bool retire_linked;
+
+	/* Called every TICK_MS while something is open or parked. */
+	void (*tick)(struct worker *w);
+};
+
+extern const struct accept_path accept_epoll, accept_accept4, accept_multishot, accept_install,
+	accept_dup, accept_direct, accept_dup3;
+
+/* All of them, ended by NULL, and one by its name (NULL if there is none). */
+extern const struct accept_path *const accept_paths[];
+const struct accept_path *accept_path_by_name(const char *name);
+
+/*
+ * What --accept auto means when the kernel has FEATURES: the path with a real fd that takes
+ * file_lock least often and needs the fewest system calls.
+ */
+const struct accept_path *accept_path_best(unsigned features);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * direct: connections live and die as slots of the ring's own table; they never get an fd.
+ *
+ * file_lock: 0 acquisitions per connection. For servers that pass connections to nothing outside
+ * io_uring. Needs Linux 5.19.
+ */
+#include "worker.h"
+
+#include "accept_shared.h"
+
+void arm_direct(struct worker *w)
+{
+	struct io_uring_sqe *sqe = worker_sqe(w, OP_ACCEPT, NULL);
+
+	/* No SOCK_CLOEXEC: a slot has no such flag, and the kernel refuses it. */
+	io_uring_prep_multishot_accept_direct(sqe, w->listener, NULL, NULL, 0);
+}
+
+static void accepted(struct worker *w, struct conn *c, int slot)
+{
+	c->slot = slot;
+	worker_receive(w, c);
+}
+
+static void retire(struct worker *w, struct conn *c)
+{
+	io_uring_prep_close_direct(worker_sqe(w, OP_RETIRE, c), (unsigned)c->slot);
+}
+
+const struct accept_path accept_direct = {
+	.name = "direct",
+	.about = "0: multishot ACCEPT into slots, never a real fd",
+	.needs = FEATURE_RING,
+	.accepts_slots = true,
+	.arm = arm_direct,
+	.accepted = accepted,
+	.retire = retire,
+	.retire_linked = true,
+};

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dup: accepted into a slot, then put by DUP over the fd of a finished connection.
+ *
+ * file_lock: 1 acquisition per connection. DUP installs the new socket and takes out the old one
+ * under one hold; nothing reserves and nothing closes. The previous connection on the number has
+ * been shut down and parked (park.h), so its client is not kept waiting.
+ * Needs IORING_OP_DUP: the series in kernel/patches.
+ */
+#include "worker.h"
+
+#include <errno.h>
+
+#include "accept_shared.h"
+#include "dup.h"
+#include "park.h"
+
+enum { DUP_TRIES = 3 };
+
+/*
+ * DUP -> CLOSE of the slot -> RECV, linked, so that the receive can only ever meet the new socket,
+ * even if the kernel has to finish the DUP elsewhere. The slot has to be closed: it holds a
+ * reference of its own, and without the close the socket would never go away.
+ *
+ * The first two post no completion unless they fail. When one does, the kernel drops the rest of
+ * the chain without a completion of its own (it inherits the silence), so every chain posts exactly
+ * one: OP_OPEN, OP_CLOSE_SLOT or OP_RECV tells how far it came.
+ */
+static void prep_chain(struct worker *w, struct conn *c)
+{
+	struct io_uring_sqe *sqe;
+
+	ring_reserve(&w->ring, 3);
+	sqe = worker_sqe(w, OP_OPEN, c);
+	prep_dup_slot_to_fd(sqe, c->slot, c->fd);
+	sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	sqe = worker_sqe(w, OP_CLOSE_SLOT, c);
+	io_uring_prep_close_direct(sqe, (unsigned)c->slot);
+	sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	worker_receive(w, c);
+}
+
+static void accepted(struct worker *w, struct conn *c, int slot)
+{
+	c->slot = slot;
+	c->fd = park_take(w);
+	prep_chain(w, c);
+}
+
+static void count_error(struct counters *n, int error)
+{
+	count(n->dup_errors);
+	if (error == -EBUSY)
+		count(n->dup_ebusy);
+	else if (error == -EBADF)
+		count(n->dup_ebadf);
+	else if (error == -ECANCELED)
+		count(n->dup_ecanceled);
+}
+
+/* The DUP has failed. Another number may do; if not, the connection cannot be served. */
+static void opened(struct worker *w, struct conn *c, int res)
+{
+	count_error(&w->counters, res);
+	park_spoilt(w, c);
+	if (++c->dup_tries < DUP_TRIES) {
+		c->fd = park_take(w);
+		prep_chain(w, c);
+		return;
+	}
+	worker_close_slot(w, c->slot);
+	worker_conn_end(w, c);
+}
+
+/* The DUP has worked, the close of the slot has not: the slot was empty already. */
+static void slot_closed(struct worker *w, struct conn *c, int res)
+{
+	(void)res;
+	count(w->counters.dups);
+	c->slot = -1;
+	worker_receive(w, c);
+}
+
+const struct accept_path accept_dup = {
+	.name = "dup",
+	.about = "1: multishot ACCEPT into slots, DUP over a parked fd",
+	.needs = FEATURE_RING | FEATURE_DUP,
+	.accepts_slots = true,
+	.uses_pool = true,
+	.arm = arm_direct,
+	.accepted = accepted,
+	.opened = opened,
+	.slot_closed = slot_closed,
+	.retire = park_retire,
+	.tick = park_tick,
+};

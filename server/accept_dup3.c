@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dup3: a control. accept4 as usual, then dup3(2) over the fd of a finished connection, then the
+ * temporary number is closed. It shows that replacing alone gains nothing: the number accept4 made
+ * has to be reserved and given back all the same.
+ *
+ * file_lock: 3 acquisitions per connection (accept4, dup3, close), and 2 more for each accept4 that
+ * finds the queue empty.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+#include "accept_shared.h"
+#include "park.h"
+
+static void accepted(struct worker *w, struct conn *c, int fd)
+{
+	c->fd = park_take(w);
+	if (dup3(fd, c->fd, O_CLOEXEC) < 0) {
+		count(w->counters.dup_errors);
+		if (errno == EBUSY)
+			count(w->counters.dup_ebusy);
+		close(fd);
+		park_spoilt(w, c);
+		worker_conn_end(w, c);
+		return;
+	}
+	close(fd);
+	count(w->counters.dups);
+	worker_receive(w, c);
+}
+
+const struct accept_path accept_dup3 = {
+	.name = "dup3",
+	.about = "3, and 2 per empty accept4: accept4, dup3 over a parked fd, close",
+	.needs = FEATURE_RING,
+	.nonblocking_listener = true,
+	.uses_pool = true,
+	.arm = arm_poll,
+	.readable = take_by_accept4,
+	.accepted = accepted,
+	.retire = park_retire,
+	.tick = park_tick,
+};

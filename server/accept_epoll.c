@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * epoll: what people run today, and the baseline: a readiness loop around plain accept4, recv, send
+ * and close, one epoll instance a worker. It does not use the ring at all; the connections, the
+ * protocol and the limits are the same code as on the other paths.
+ *
+ * file_lock: 2 acquisitions per connection (accept4 reserves the number, close takes it back), and
+ * 2 more for each accept4 that finds the queue empty.
+ *
+ * Done as well as is usual: level-triggered, a batch of accepts per wake-up, and a connection is
+ * read from at once and watched only if its request is not there yet.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "message.h"
+
+enum { EVENTS = 512, READ_SIZE = 16384 };
+
+/* epoll_event.data of what is not a connection; a connection's is generation and index. */
+static const uint64_t listener_event = UINT64_MAX, wake_event = UINT64_MAX - 1;
+
+struct loop {
+	struct worker *w;
+	int epoll;
+	bool listening; /* the listener is watched */
+	char *buffer;
+};
+
+static void watch(struct loop *l, struct conn *c, uint32_t events)
+{
+	struct worker *w = l->w;
+	struct epoll_event event = {
+		.events = events,
+		.data.u64 = (uint64_t)c->generation << 32 | conn_index(&w->conns, c),
+	};
+
+	if (epoll_ctl(l->epoll, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event))
+		die("epoll_ctl on fd %d: %s", c->fd, strerror(errno));
+	c->watched = true;
+}
+
+/* Also takes it out of the interest list: nobody else has a descriptor of this socket. */
+static void end(struct loop *l, struct conn *c)
+{
+	close(c->fd);
+	worker_conn_end(l->w, c);
+}
+
+/* Waits for the next bytes. */
+static void wait_readable(struct loop *l, struct conn *c)
+{
+	struct worker *w = l->w;
+	bool idle = protocol_idle(&w->protocol, c);
+	bool was_sending = c->state == CONN_SENDING;
+
+	if (idle)
+		conn_set_limit(&w->conns, c, w->draining && c->served ? LIMIT_DRAIN : LIMIT_IDLE,
+			       w->now_ms);
+	else if (c->limit != LIMIT_REQUEST || was_sending)
+		conn_set_limit(&w->conns, c, LIMIT_REQUEST, w->now_ms);
+	if (!c->watched || was_sending)
+		watch(l, c, EPOLLIN | EPOLLRDHUP);
+	c->state = CONN_RECEIVING;
+}
+
+static void wait_writable(struct loop *l, struct conn *c)
+{
+	if (c->state == CONN_SENDING)
+		return;
+	conn_set_limit(&l->w->conns, c, LIMIT_REQUEST, l->w->now_ms);
+	watch(l, c, EPOLLOUT);
+	c->state = CONN_SENDING;
+}
+
+static void linger(struct loop *l, struct conn *c)
+{
+	shutdown(c->fd, SHUT_WR);
+	conn_set_limit(&l->w->conns, c, LIMIT_LINGER, l->w->now_ms);
+	watch(l, c, EPOLLIN | EPOLLRDHUP);
+	c->state = CONN_LINGERING;
+}
+
+/* Sends what there is to send, as far as it goes, and then waits for whatever comes next. */
+static void send_answers(struct loop *l, struct conn *c)
+{
+	struct worker *w = l->w;
+
+	while (c->out_len) {
+		ssize_t n = send(c->fd, c->out, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EAGAIN) {
+			wait_writable(l, c);
+			return;
+		}
+		if (n < 0) {
+			count(w->counters.send_errors);
+			end(l, c);
+			return;
+		}
+		count_add(w->counters.bytes_out, n);
+		c->out += n;
+		c->out_len -= (uint32_t)n;
+		if (c->out_len)
+			continue;
+		if (c->last && c->linger) {
+			linger(l, c);
+			return;
+		}
+		if (c->last) {
+			end(l, c);
+			return;
+		}
+		protocol_sent(&w->protocol, c);
+	}
+	wait_readable(l, c);
+}
+
+static void receive(struct loop *l, struct conn *c)
+{
+	struct worker *w = l->w;
+	ssize_t n = recv(c->fd, l->buffer, READ_SIZE, MSG_DONTWAIT);
+
+	if (n < 0 && errno == EAGAIN) {
+		if (c->state != CONN_LINGERING)
+			wait_readable(l, c);
+		return;
+	}
+	if (n < 0 && c->state != CONN_LINGERING)
+		count(w->counters.recv_errors);
+	if (n <= 0) {
+		end(l, c);
+		return;
+	}
+	if (c->state == CONN_LINGERING)
+		return;
+	if (protocol_received(&w->protocol, c, l->buffer, (uint32_t)n)) {
+		count(w->counters.no_memory);
+		end(l, c);
+		return;
+	}
+	send_answers(l, c);
+}
+
+/* No connection is free. */
+static void refuse(struct worker *w, int fd)
+{
+	struct http_answer answer = http_refusal();
+
+	count(w->counters.refused);
+	if (w->options->protocol == PROTOCOL_HTTP &&
+	    send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		count(w->counters.send_errors);
+	close(fd);
+}
+
+static void accept_some(struct loop *l)
+{
+	struct worker *w = l->w;
+	unsigned most = w->draining ? UINT32_MAX : w->options->accept_batch;
+	unsigned i;
+
+	for (i = 0; i < most && (w->draining || worker_wants_accept(w)); i++) {
+		int fd = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		struct conn *c;
+
+		if (fd < 0) {
+			int error = errno;
+
+			if (error == EAGAIN)
+				count(w->counters.accept_empty);
+			worker_accept_failed(w, -error);
+			if (error == EAGAIN || w->listener < 0)
+				return;
+			continue;
+		}
+		count(w->counters.accepts);
+		c = worker_conn_begin(w);
+		if (!c) {
+			refuse(w, fd);
+			continue;
+		}
+		c->fd = fd;
+		receive(l, c);
+	}
+}
+
+static void watch_listener(struct loop *l, bool on)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = listener_event };
+
+	if (on == l->listening || l->w->listener < 0)
+		return;
+	/* With one listener for all workers, wake just one of them for a connection. */
+	if (l->w->listener == l->w->shared_listener)
+		event.events |= EPOLLEXCLUSIVE;
+	if (epoll_ctl(l->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, l->w->listener, &event))
+		die("epoll_ctl on the listener: %s", strerror(errno));
+	l->listening = on;
+}
+
+static void steer_accept(struct loop *l)
+{
+	struct worker *w = l->w;
+
+	if (!w->draining) {
+		watch_listener(l, worker_wants_accept(w));
+	} else if (w->listener >= 0) {
+		watch_listener(l, false);
+		accept_some(l); /* takes what is queued, then closes the listener */
+	}
+}
+
+static void expire(struct loop *l)
+{
+	struct worker *w = l->w;
+	struct conn *c;
+
+	while ((c = conn_expired(&w->conns, w->now_ms)) != NULL) {
+		c->timed_out = false;
+		count(w->counters.timeouts);
+		if (c->state == CONN_RECEIVING)
+			protocol_timed_out(&w->protocol, c);
+		if (c->state == CONN_RECEIVING && c->out_len)
+			send_answers(l, c);
+		else
+			end(l, c);
+	}
+}
+
+static void handle_conn(struct loop *l, const struct epoll_event *event)
+{
+	struct worker *w = l->w;
+	struct conn *c = &w->conns.conns[(uint32_t)event->data.u64];
+
+	if (c->state == CONN_FREE || c->generation != event->data.u64 >> 32) {
+		count(w->counters.stale); /* ended earlier in this very pass */
+		return;
+	}
+	if (c->state == CONN_SENDING)
+		send_answers(l, c);
+	else
+		receive(l, c);
+}
+
+static void handle(struct loop *l, const struct epoll_event *event)
+{
+	uint64_t ignored;
+
+	if (event->data.u64 == listener_event) {
+		accept_some(l);
+	} else if (event->data.u64 == wake_event) {
+		if (read(l->w->wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
+			die("read of an eventfd: %s", strerror(errno));
+		worker_check_stop(l->w);
+	} else {
+		handle_conn(l, event);
+	}
+}
+
+static void run(struct worker *w)
+{
+	struct loop l = { .w = w, .buffer = malloc(READ_SIZE) };
+	struct epoll_event wake = { .events = EPOLLIN, .data.u64 = wake_event };
+	struct epoll_event events[EVENTS];
+	uint64_t ticked_ms = 0;
+
+	l.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (!l.buffer || l.epoll < 0 || epoll_ctl(l.epoll, EPOLL_CTL_ADD, w->wake, &wake))
+		die("epoll: %s", strerror(errno));
+	w->now_ms = clock_ms();
+	for (;;) {
+		bool timed;
+		int i, n;
+
+		steer_accept(&l);
+		if (worker_finished(w))
+			break;
+		timed = w->conns.used || w->draining || !l.listening;
+		n = epoll_wait(l.epoll, events, EVENTS, timed ? TICK_MS : -1);
+		if (n < 0 && errno != EINTR)
+			die("epoll_wait: %s", strerror(errno));
+		w->now_ms = clock_ms();
+		for (i = 0; i < n; i++)
+			handle(&l, &events[i]);
+		if (w->now_ms - ticked_ms >= TICK_MS) {
+			ticked_ms = w->now_ms;
+			expire(&l);
+		}
+		count(w->counters.passes);
+		count_add(w->counters.completions, n > 0 ? n : 0);
+	}
+	close(l.epoll);
+	free(l.buffer);
+}
+
+const struct accept_path accept_epoll = {
+	.name = "epoll",
+	.about = "2, and 2 per empty accept4: a readiness loop, accept4, close",
+	.nonblocking_listener = true,
+	.run = run,
+};

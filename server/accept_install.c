@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * install: accepted into a slot, then given an fd by FIXED_FD_INSTALL: the way of today's kernels
+ * from a direct descriptor to a real one.
+ *
+ * file_lock: 2 acquisitions per connection. INSTALL reserves the number, CLOSE takes it back.
+ * Needs Linux 6.8.
+ */
+#include "worker.h"
+
+#include "accept_shared.h"
+
+static void accepted(struct worker *w, struct conn *c, int slot)
+{
+	c->slot = slot;
+	/* Not linked to the receive: which number it will be is known only when it is done. */
+	io_uring_prep_fixed_fd_install(worker_sqe(w, OP_OPEN, c), slot, 0);
+}
+
+static void opened(struct worker *w, struct conn *c, int res)
+{
+	/* The slot keeps a reference to the socket of its own, so it has to go in either case. */
+	worker_close_slot(w, c->slot);
+	c->slot = -1;
+	if (res < 0) {
+		count(w->counters.install_errors);
+		worker_conn_end(w, c);
+		worker_accept_failed(w, res);
+		return;
+	}
+	count(w->counters.installs);
+	c->fd = res;
+	worker_receive(w, c);
+}
+
+const struct accept_path accept_install = {
+	.name = "install",
+	.about = "2: multishot ACCEPT into slots, FIXED_FD_INSTALL, CLOSE",
+	.needs = FEATURE_RING | FEATURE_INSTALL,
+	.accepts_slots = true,
+	.arm = arm_direct,
+	.accepted = accepted,
+	.opened = opened,
+	.retire = retire_by_close,
+	.retire_linked = true,
+};

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "acceptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "message.h"
+
+enum {
+	ACCEPT_PAUSE_MS = 100, /* after running out of descriptors or memory */
+	SAY_AGAIN_MS = 10000,  /* the same complaint is repeated at most this often */
+};
+
+void worker_close_slot(struct worker *w, int slot)
+{
+	struct io_uring_sqe *sqe = ring_sqe(&w->ring);
+
+	io_uring_sqe_set_data64(sqe, user_data(OP_RELEASE, 0, (uint32_t)slot));
+	io_uring_prep_close_direct(sqe, (unsigned)slot);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+static void release(struct worker *w, int descriptor)
+{
+	struct io_uring_sqe *sqe;
+
+	if (w->path->accepts_slots) {
+		worker_close_slot(w, descriptor);
+		return;
+	}
+	sqe = ring_sqe(&w->ring);
+	io_uring_sqe_set_data64(sqe, user_data(OP_RELEASE, 0, (uint32_t)descriptor));
+	io_uring_prep_close(sqe, descriptor);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+/* No connection is free: say so and close. One burst of a multishot accept can overshoot. */
+static void refuse(struct worker *w, int descriptor)
+{
+	struct http_answer answer = http_refusal();
+	struct io_uring_sqe *sqe;
+
+	count(w->counters.refused);
+	ring_reserve(&w->ring, 2);
+	if (w->options->protocol == PROTOCOL_HTTP) {
+		sqe = ring_sqe(&w->ring);
+		io_uring_sqe_set_data64(sqe, user_data(OP_REFUSE, 0, (uint32_t)descriptor));
+		io_uring_prep_send(sqe, descriptor, answer.data, answer.len,
+				   MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (w->path->accepts_slots)
+			sqe->flags |= IOSQE_FIXED_FILE;
+		/* HARDLINK: closed whether the answer went out or not. */
+		sqe->flags |= IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
+	}
+	release(w, descriptor);
+}
+
+void worker_accepted(struct worker *w, int descriptor)
+{
+	struct conn *c = worker_conn_begin(w);
+
+	count(w->counters.accepts);
+	if (c)
+		w->path->accepted(w, c, descriptor);
+	else
+		refuse(w, descriptor);
+}
+
+void worker_close_listener(struct worker *w)
+{
+	if (w->listener >= 0 && w->listener != w->shared_listener)
+		close(w->listener);
+	w->listener = -1;
+}
+
+/* Out of descriptors or memory: wait, and do not fill the log while it lasts. */
+static void pause_accept(struct worker *w, int error)
+{
+	count(w->counters.accept_pauses);
+	w->accept_resume_ms = w->now_ms + ACCEPT_PAUSE_MS;
+	if (w->accept_said_ms && w->now_ms - w->accept_said_ms < SAY_AGAIN_MS)
+		return;
+	w->accept_said_ms = w->now_ms;
+	say("worker %u: accept: %s with %u connections open; waiting (see ulimit -n, --max-conns)",
+	    w->index, strerror(-error), w->conns.used);
+}
+
+void worker_accept_failed(struct worker *w, int error)
+{
+	if (error == -ECANCELED)
+		return;
+	if (error != -EAGAIN)
+		count(w->counters.accept_errors);
+	if (w->draining) {
+		worker_close_listener(w); /* EAGAIN: what was queued has been taken */
+		return;
+	}
+	switch (-error) {
+	case EAGAIN:
+	case EINTR:
+		break;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		pause_accept(w, error);
+		break;
+	default:
+		/* An error of the connection, gone before it was taken: accept(2), NOTES. */
+		if (!worker_peer_error(error) && error != -ENOPROTOOPT && error != -ENONET &&
+		    error != -EOPNOTSUPP && error != -EPERM)
+			die("worker %u: accept: %s", w->index, strerror(-error));
+	}
+}
+
+/* Whether to accept now: not while full, until an eighth has ended, nor right after running out. */
+bool worker_wants_accept(struct worker *w)
+{
+	uint32_t used = w->conns.used, max = w->max_conns;
+
+	if (used >= max && !w->accept_full)
+		count(w->counters.accept_pauses);
+	if (used >= max)
+		w->accept_full = true;
+	else if (used < max - max / 8)
+		w->accept_full = false;
+	return !w->draining && !w->accept_full && w->now_ms >= w->accept_resume_ms;
+}
+
+/* Once per pass. Connections that are not accepted wait in the backlog: that is back-pressure. */
+void acceptor_steer(struct worker *w)
+{
+	bool wanted = worker_wants_accept(w);
+
+	if (wanted && !w->accepting) {
+		count(w->counters.accept_rearms);
+		w->accepting = true;
+		w->path->arm(w);
+	} else if (!wanted && w->accepting && !w->accept_cancelled && w->listener >= 0) {
+		struct io_uring_sqe *sqe = worker_sqe(w, OP_CANCEL_ACCEPT, NULL);
+		enum op op = w->path->readable ? OP_LISTEN : OP_ACCEPT;
+
+		w->accept_cancelled = true;
+		io_uring_prep_cancel64(sqe, user_data(op, 0, 0), 0);
+		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	} else if (w->draining && !w->accepting && w->listener >= 0) {
+		/* Take what is queued; not blocking, the accept ends by itself with EAGAIN. */
+		w->accepting = true;
+		w->accept_cancelled = true;
+		fcntl(w->listener, F_SETFL, fcntl(w->listener, F_GETFL) | O_NONBLOCK);
+		w->path->arm(w);
+	}
+}
+
+void acceptor_accept(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	(void)c;
+	/* Without F_MORE the multishot request is over, whatever the result; re-arm it just once.
+	 */
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		w->accepting = w->accept_cancelled = false;
+	if (cqe->res >= 0)
+		worker_accepted(w, cqe->res);
+	else
+		worker_accept_failed(w, cqe->res);
+}
+
+void acceptor_listen(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	(void)c;
+	w->accepting = w->accept_cancelled = false;
+	if (cqe->res >= 0)
+		w->path->readable(w);
+	else
+		worker_accept_failed(w, cqe->res);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "fdpool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int reserve(struct fdpool *pool)
+{
+	unsigned i;
+
+	for (i = 0; i < pool->size; i++) {
+		int want = pool->first + (int)i;
+		int fd = fcntl(pool->placeholder, F_DUPFD_CLOEXEC, want);
+
+		if (fd == want)
+			continue;
+		if (fd >= 0)
+			close(fd);
+		pool->size = i; /* so that fdpool_free() closes what is ours */
+		return fd >= 0 ? -EBUSY : errno == EINVAL ? -EMFILE : -errno;
+	}
+	return 0;
+}
+
+int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max)
+{
+	unsigned i;
+	int ret;
+
+	memset(pool, 0, sizeof(*pool));
+	pool->first = first;
+	pool->size = size;
+	pool->park_max = park_max < size ? park_max : size;
+	pool->placeholder = open("/dev/null", O_PATH | O_CLOEXEC);
+	if (pool->placeholder < 0)
+		return -errno;
+	pool->vacant = malloc(size * sizeof(*pool->vacant));
+	pool->parked = malloc(size * sizeof(*pool->parked));
+	ret = pool->vacant && pool->parked ? reserve(pool) : -ENOMEM;
+	if (ret) {
+		fdpool_free(pool);
+		return ret;
+	}
+	/* The lowest number on top of the stack. */
+	for (i = size; i-- > 0;)
+		pool->vacant[pool->vacants++] = first + (int)i;
+	return 0;
+}
+
+void fdpool_free(struct fdpool *pool)
+{
+	unsigned i;
+
+	for (i = 0; i < pool->size; i++)
+		close(pool->first + (int)i);
+	if (pool->placeholder >= 0)
+		close(pool->placeholder);
+	free(pool->vacant);
+	free(pool->parked);
+	memset(pool, 0, sizeof(*pool));
+	pool->placeholder = -1;
+}
+
+int fdpool_take(struct fdpool *pool)
+{
+	if (pool->parkeds) {
+		pool->parkeds--;
+		return pool->parked[(pool->oldest + pool->parkeds) % pool->size].fd;
+	}
+	return pool->vacants ? pool->vacant[--pool->vacants] : -1;
+}
+
+void fdpool_park(struct fdpool *pool, int fd, uint64_t now_ms)
+{
+	assert(fdpool_owns(pool, fd) && pool->parkeds + pool->vacants < pool->size);
+	pool->parked[(pool->oldest + pool->parkeds) % pool->size] =
+		(struct parked_fd){ .fd = fd, .since_ms = now_ms };
+	pool->parkeds++;
+}
+
+int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms)
+{
+	const struct parked_fd *oldest = &pool->parked[pool->oldest];
+
+	if (!pool->parkeds ||
+	    (pool->parkeds <= pool->park_max && oldest->since_ms >= older_than_ms))
+		return -1;
+	pool->oldest = (pool->oldest + 1) % pool->size;
+	pool->parkeds--;
+	pool->vacant[pool->vacants++] = oldest->fd;
+	return oldest->fd;
+}
+
+void fdpool_vacate(struct fdpool *pool, int fd)
+{
+	assert(fdpool_owns(pool, fd) && pool->parkeds + pool->vacants < pool->size);
+	pool->vacant[pool->vacants++] = pool->vacant[0];
+	pool->vacant[0] = fd;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The file descriptor numbers a worker puts connections over with DUP (or dup3).
+ *
+ * A worker reserves its numbers once, as one contiguous range, before it accepts anything: each
+ * holds a placeholder (an O_PATH descriptor, which has no ->flush and costs one struct file in
+ * all), so that nobody else in the process can be handed the number, and so that the table of file
+ * descriptors never grows while connections come and go.
+ *
+ *              take                     park (the socket is already shut down)
+ *    VACANT ─────────► IN USE ─────────────────────────────────► PARKED
+ *       ▲                 ▲                 take: newest first     │
+ *       │                 └────────────────────────────────────────┤
+ *       └──────────────────────────────────────────────────────────┘
+ *                     sweep: oldest first, by age or above the bound
+ *
+ *   VACANT  the number refers to the placeholder
+ *   IN USE  to a connection
+ *   PARKED  still to the finished connection before. The next DUP onto it installs the new one and
+ *           takes out the old one under a single acquisition of file_lock: that is the point.
+ *
+ * The pool only keeps the books. What makes a parked number vacant is another DUP, of the
+ * placeholder; whoever calls fdpool_sweep() does it.
+ */
+#ifndef SERVER_FDPOOL_H
+#define SERVER_FDPOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct parked_fd {
+	int fd;
+	uint64_t since_ms;
+};
+
+struct fdpool {
+	int placeholder; /* the descriptor that vacant numbers are duplicates of */
+	int first;	 /* the range is first .. first + size - 1 */
+	unsigned size;
+	int *vacant; /* a stack */
+	unsigned vacants;
+	struct parked_fd *parked; /* a ring buffer, oldest at OLDEST */
+	unsigned oldest, parkeds;
+	unsigned park_max;
+};
+
+/*
+ * Reserves SIZE numbers from FIRST on, of which at most PARK_MAX will be parked at once.
+ * Returns 0, or a negative errno: -EMFILE when RLIMIT_NOFILE is too low, -EBUSY when a number of
+ * the range was taken by somebody else.
+ */
+int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max);
+
+/* Closes every number and the placeholder. */
+void fdpool_free(struct fdpool *pool);
+
+/* A number to put a connection over, the most recently parked first; -1 if all are in use. */
+int fdpool_take(struct fdpool *pool);
+
+/* The connection on FD has been shut down; its number waits for the next one. */
+void fdpool_park(struct fdpool *pool, int fd, uint64_t now_ms);
+
+/*
+ * A parked number that is to be given the placeholder now, because it has waited since before
+ * OLDER_THAN_MS or more than park_max are waiting; -1 if none. It counts as vacant from here on.
+ */
+int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms);
+
+/* FD, in use, holds the placeholder again; it is taken last, as something was wrong with it. */
+void fdpool_vacate(struct fdpool *pool, int fd);
+
+static inline bool fdpool_owns(const struct fdpool *pool, int fd)
+{
+	return fd >= pool->first && fd - pool->first < (int)pool->size;
+}
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Just enough HTTP/1.1 (RFC 9112) for wrk, curl and browsers, strict about everything else.
+ *
+ * The parser is a state machine that is fed bytes as they come, in pieces of any size, and keeps
+ * no copy of them: an idle connection holds no buffer, and a request split at any place gives the
+ * same result as the whole. What it reads of a request is the method, the version, and the header
+ * fields that decide where the request ends: Host, Connection, Content-Length, Transfer-Encoding
+ * and Expect. A body with a Content-Length is read and dropped.
+ *
+ * Left out: chunked bodies (501), trailers, upgrades, and the Date field: every answer is a
+ * constant, so that a client can compare each byte of it.
+ */
+#ifndef SERVER_HTTP_H
+#define SERVER_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_limits {
+	uint32_t target; /* bytes of the request target; longer: 414 */
+	uint32_t header; /* bytes from the start of the request to the empty line; more: 431 */
+	uint64_t body;	 /* Content-Length; larger: 413 */
+};
+
+/* One request as far as it has been read. Zero bytes are the start of a connection. */
+struct http_request {
+	uint16_t status; /* 0: more bytes wanted; else what to answer, see http_parse() */
+	uint8_t state;
+	uint8_t method;	  /* which of the names below; GET also while nothing is known */
+	uint8_t matches;  /* names the word being read can still become, one bit each */
+	uint8_t matched;  /* bytes of the word read so far */
+	uint8_t field;	  /* the header field whose value is being read */
+	bool started : 1; /* a byte of it has been read */
+	bool http10 : 1;
+	bool close : 1;	     /* Connection: close */
+	bool keep_alive : 1; /* Connection: keep-alive */
+	bool has_host : 1;
+	bool has_length : 1;
+	bool has_encoding : 1;
+	bool expects : 1; /* Expect: 100-continue */
+	uint32_t header_bytes;
+	uint32_t target_bytes;
+	uint64_t body_left; /* of Content-Length, still to be dropped */
+};
+
+/*
+ * Feeds the LEN bytes at DATA to REQUEST. Returns how many it took: all of them while the status
+ * stays 0; otherwise it stops behind the byte that decided it, and what is left belongs to the
+ * next request (or, after 100, to the body of this one).
+ *
+ * The status is then 200 (a whole request, answer it), 100 (the client waits for permission to
+ * send the body: answer 100 and go on with the same request), or the error to answer before the
+ * connection is closed: 400, 405, 408, 413, 414, 417, 431, 501, 505.
+ */
+size_t http_parse(struct http_request *request, const struct http_limits *limits, const char *data,
+		  size_t len);
+
+/* A constant answer. It stays valid for the life of the program. */
+struct http_answer {
+	const char *data;
+	uint32_t len;
+	bool close; /* the connection ends behind it */
+};
+
+/*
+ * The answer to REQUEST by its status. DRAINING makes every answer the connection's last.
+ * Afterwards call http_next(), which makes REQUEST ready for what follows the answer.
+ */
+struct http_answer http_answer(const struct http_request *request, bool draining);
+void http_next(struct http_request *request);
+
+/* The answer for a connection that is refused because the server is full: 503, and close. */
+struct http_answer http_refusal(void);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "message.h"
+
+static const char *hint(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "another program has this port; take another --port, or 0 for a free one";
+	case EADDRNOTAVAIL:
+		return "this machine does not have this --address";
+	case EACCES:
+		return "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE";
+	case EAFNOSUPPORT:
+		return "this kernel does not speak this family of addresses";
+	case EMFILE:
+	case ENFILE:
+		return "too many files are open; see ulimit -n";
+	default:
+		return "see socket(2), bind(2) and listen(2)";
+	}
+}
+
+static int fail(const struct options *o, const char *what, int fd)
+{
+	int error = errno;
+	char host[INET6_ADDRSTRLEN] = "";
+	bool v6 = o->address.any.sa_family == AF_INET6;
+
+	inet_ntop(o->address.any.sa_family,
+		  v6 ? (const void *)&o->address.v6.sin6_addr : &o->address.v4.sin_addr, host,
+		  sizeof(host));
+	say("%s for address %s port %u: %s: %s", what, host, ntohs(o->address.v4.sin_port),
+	    strerror(error), hint(error));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool set(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+int listener_open(const struct options *o, bool listening, bool nonblocking)
+{
+	int type = SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0);
+	int fd = socket(o->address.any.sa_family, type, 0);
+
+	if (fd < 0)
+		return fail(o, "socket", fd);
+	if (!set(fd, SOL_SOCKET, SO_REUSEADDR, 1))
+		return fail(o, "SO_REUSEADDR", fd);
+	if (o->listener == LISTENER_REUSEPORT && !set(fd, SOL_SOCKET, SO_REUSEPORT, 1))
+		return fail(o, "SO_REUSEPORT", fd);
+	/* Inherited by the connections: an answer is one send, there is nothing to wait for. */
+	if (!set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+		return fail(o, "TCP_NODELAY", fd);
+	if (o->defer_accept_s && !set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)o->defer_accept_s))
+		return fail(o, "TCP_DEFER_ACCEPT", fd);
+	if (bind(fd, &o->address.any, o->address_len) < 0)
+		return fail(o, "bind", fd);
+	if (listening && listen(fd, (int)o->backlog) < 0)
+		return fail(o, "listen", fd);
+	return fd;
+}
+
+void listener_learn_port(struct options *o, int fd)
+{
+	socklen_t len = sizeof(o->address);
+
+	getsockname(fd, &o->address.any, &len);
+}

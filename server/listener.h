@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Listening sockets. */
+#ifndef SERVER_LISTENER_H
+#define SERVER_LISTENER_H
+
+#include <stdbool.h>
+
+#include "options.h"
+
+/*
+ * Opens a socket bound to the options' address, and listening if LISTENING. Returns it, or -1 with
+ * the reason said.
+ *
+ * A socket that is bound but does not listen gets no connections; main.c holds one to fix the port
+ * that the workers' own listeners share by SO_REUSEPORT.
+ */
+int listener_open(const struct options *options, bool listening, bool nonblocking);
+
+/* Puts the port the kernel chose for FD into OPTIONS. */
+void listener_learn_port(struct options *options, int fd);
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * accept-server: a TCP server that can take its connections in every way Linux offers.
+ *
+ * Options -> probe -> workers -> wait for a signal -> drain -> totals. Read worker.c first.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "listener.h"
+#include "message.h"
+#include "metrics.h"
+#include "options.h"
+#include "probe.h"
+#include "worker.h"
+
+struct server {
+	struct options options;
+	const struct accept_path *path;
+	struct worker *workers;
+	struct counters **counters; /* of each worker */
+	int port_holder;	    /* bound, not listening; -1 with a shared listener */
+	int shared_listener;	    /* -1 with one listener a worker */
+	int signals;
+	int metrics; /* -1: none */
+};
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+static pthread_mutex_t ready_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ready_changed = PTHREAD_COND_INITIALIZER;
+static unsigned ready_workers, failed_workers;
+
+static void worker_ready(bool ok)
+{
+	pthread_mutex_lock(&ready_lock);
+	if (ok)
+		ready_workers++;
+	else
+		failed_workers++;
+	pthread_cond_signal(&ready_changed);
+	pthread_mutex_unlock(&ready_lock);
+}
+
+static bool wait_ready(unsigned n)
+{
+	pthread_mutex_lock(&ready_lock);
+	while (ready_workers < n && !failed_workers)
+		pthread_cond_wait(&ready_changed, &ready_lock);
+	pthread_mutex_unlock(&ready_lock);
+	return !failed_workers;
+}
+
+static void choose_path(struct server *s)
+{
+	struct kernel kernel;
+
+	probe_kernel(&kernel);
+	if (!strcmp(s->options.accept, "auto")) {
+		s->path = accept_path_best(kernel.features);
+		if (s->path != &accept_dup)
+			say("--accept auto takes %s on this kernel: %s", s->path->name,
+			    kernel.features & FEATURE_RING ? kernel.dup : kernel.ring);
+		return;
+	}
+	s->path = accept_path_by_name(s->options.accept);
+	if (s->path->needs & ~kernel.features) {
+		probe_explain(&kernel, s->path);
+		exit(EXIT_USAGE);
+	}
+}
+
+/* The highest number that is open now: a parent may have left us descriptors anywhere. */
+static unsigned highest_fd(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned highest = 2;
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)) != NULL) {
+		unsigned fd = (unsigned)strtoul(entry->d_name, NULL, 10);
+
+		highest = fd > highest ? fd : highest;
+	}
+	if (dir)
+		closedir(dir);
+	return highest;
+}
+
+/* Numbers below the pools: what is open already, and what the server itself opens. */
+static unsigned own_fds(const struct options *o)
+{
+	static unsigned inherited;
+
+	if (!inherited)
+		inherited = highest_fd();
+	return inherited + 30 + 8 * o->workers;
+}
+
+/*
+ * Raises the limit of open files as far as it goes, and takes fewer connections where it does not
+ * reach: a server that says so and runs is better than one that fails under load.
+ */
+static void fit_open_files(struct server *s)
+{
+	struct options *o = &s->options;
+	struct rlimit limit;
+	uint64_t want = own_fds(o) + (uint64_t)o->max_conns;
+	uint64_t room;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		die("getrlimit: %s", strerror(errno));
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= want)
+		return;
+	room = limit.rlim_cur > own_fds(o) ? limit.rlim_cur - own_fds(o) : 0;
+	if (room < o->workers) {
+		say("at most %llu files may be open, %u workers need %u; see ulimit -n",
+		    (unsigned long long)limit.rlim_cur, o->workers, own_fds(o) + o->workers);
+		exit(EXIT_FAILED);
+	}
+	say("--max-conns %u is lowered to %llu: at most %llu files may be open (ulimit -n)",
+	    o->max_conns, (unsigned long long)room, (unsigned long long)limit.rlim_cur);
+	o->max_conns = (unsigned)room;
+}
+
+/* The N-th CPU this process may run on, round and round. */
+static int nth_cpu(unsigned n)
+{
+	cpu_set_t set;
+	int cpu;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return -1;
+	n %= (unsigned)CPU_COUNT(&set);
+	for (cpu = 0; !CPU_ISSET(cpu, &set) || n--; cpu++)
+		;
+	return cpu;
+}
+
+static bool open_sockets(struct server *s)
+{
+	struct options *o = &s->options;
+	bool shared = o->listener == LISTENER_SHARED;
+	int fd = listener_open(o, shared, s->path->nonblocking_listener);
+
+	if (fd < 0)
+		return false;
+	listener_learn_port(o, fd);
+	s->shared_listener = shared ? fd : -1;
+	s->port_holder = shared ? -1 : fd;
+	s->metrics = o->metrics_port ? metrics_open(o->metrics_port) : -1;
+	return !o->metrics_port || s->metrics >= 0;
+}
+
+static void open_signals(struct server *s)
+{
+	sigset_t set;
+
+	/* Blocked before the workers start, so that they inherit it and only the signalfd gets
+	 * them. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	if (s->signals < 0)
+		die("signalfd: %s", strerror(errno));
+}
+
+static void prepare_worker(struct server *s, unsigned i)
+{
+	const struct options *o = &s->options;
+	struct worker *w = &s->workers[i];
+	bool own_table = o->fd_table == FD_TABLE_PRIVATE;
+
+	w->index = i;
+	w->cpu = o->pin ? nth_cpu(i) : -1;
+	w->ready = worker_ready;
+	w->options = o;
+	w->path = s->path;
+	w->max_conns = o->max_conns / o->workers;
+	w->park_max = (o->park + o->workers - 1) / o->workers;
+	w->pool_first = (int)(own_fds(o) + (own_table ? 0 : i * w->max_conns));
+	w->shared_listener = s->shared_listener;
+	w->wake = eventfd(0, EFD_CLOEXEC);
+	if (w->wake < 0)
+		die("eventfd: %s", strerror(errno));
+	s->counters[i] = &w->counters;
+}
+
+static bool start_workers(struct server *s)
+{
+	unsigned i;
+	int ret;
+
+	s->workers =
+		aligned_alloc(_Alignof(struct worker), s->options.workers * sizeof(*s->workers));
+	s->counters = calloc(s->options.workers, sizeof(*s->counters));
+	if (!s->workers || !s->counters)
+		die("no memory for %u workers", s->options.workers);
+	memset(s->workers, 0, s->options.workers * sizeof(*s->workers));
+	for (i = 0; i < s->options.workers; i++)
+		prepare_worker(s, i);
+	/* One after the other: each reserves a range of numbers while nobody else opens anything.
+	 */
+	for (i = 0; i < s->options.workers; i++) {
+		ret = pthread_create(&s->workers[i].thread, NULL, worker_main, &s->workers[i]);
+		if (ret)
+			die("thread %u of %u: %s", i + 1, s->options.workers, strerror(ret));
+		if (!wait_ready(i + 1))
+			return false;
+	}
+	return true;
+}
+
+/* ---- running and ending ---------------------------------------------------------------------- */
+
+static void print_totals(const struct server *s)
+{
+	struct counters sum = { 0 };
+	unsigned i;
+
+	for (i = 0; i < s->options.workers; i++)
+		counters_add(&sum, s->counters[i]);
+	counters_print(stdout, &sum);
+}
+
+static void stop_workers(struct server *s)
+{
+	eventfd_t one = 1;
+	unsigned i;
+
+	for (i = 0; i < s->options.workers; i++) {
+		__atomic_store_n(&s->workers[i].stop, true, __ATOMIC_RELEASE);
+		if (write(s->workers[i].wake, &one, sizeof(one)) < 0)
+			die("write to an eventfd: %s", strerror(errno));
+	}
+}
+
+static void *join_workers(void *arg)
+{
+	struct server *s = arg;
+	unsigned i;
+
+	for (i = 0; i < s->options.workers; i++)
+		pthread_join(s->workers[i].thread, NULL);
+	kill(getpid(), SIGTERM); /* wakes the main thread, which is waiting for signals */
+	return NULL;
+}
+
+/* Serves signals and scrapes until SIGTERM or SIGINT. */
+static void wait_for_end(struct server *s)
+{
+	struct pollfd polls[2] = {
+		{ .fd = s->signals, .events = POLLIN },
+		{ .fd = s->metrics, .events = POLLIN },
+	};
+
+	for (;;) {
+		struct signalfd_siginfo info;
+
+		if (poll(polls, 2, -1) < 0 && errno != EINTR)
+			die("poll: %s", strerror(errno));
+		if (polls[1].revents)
+			metrics_serve(s->metrics, s->counters, s->options.workers);
+		if (!polls[0].revents || read(s->signals, &info, sizeof(info)) != sizeof(info))
+			continue;
+		if (info.ssi_signo != SIGUSR1)
+			return;
+		print_totals(s);
+	}
+}
+
+/*
+ * Drains. Another thread waits for the workers, so that this one can still be told to end at once.
+ * Returns false if it was.
+ */
+static bool drain(struct server *s)
+{
+	struct signalfd_siginfo info;
+	pthread_t joiner;
+
+	stop_workers(s);
+	if (pthread_create(&joiner, NULL, join_workers, s))
+		die("no thread to wait for the workers with");
+	do {
+		if (read(s->signals, &info, sizeof(info)) != sizeof(info))
+			die("read of a signalfd: %s", strerror(errno));
+		if (info.ssi_signo == SIGUSR1)
+			print_totals(s);
+	} while (info.ssi_signo == SIGUSR1);
+	if (info.ssi_pid != (uint32_t)getpid())
+		return false;
+	pthread_join(joiner, NULL);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct server s = { .port_holder = -1, .shared_listener = -1, .metrics = -1 };
+	bool drained;
+
+	options_parse(&s.options, argc, argv);
+	choose_path(&s);
+	fit_open_files(&s);
+	open_signals(&s);
+	if (!open_sockets(&s) || !start_workers(&s))
+		return EXIT_FAILED;
+	options_print(stdout, &s.options, s.path->name);
+	wait_for_end(&s);
+	drained = drain(&s);
+	print_totals(&s);
+	if (!drained) {
+		say("a second signal: ended without waiting for open connections");
+		return EXIT_FAILED;
+	}
+	free(s.workers);
+	free(s.counters);
+	return ferror(stdout) ? EXIT_FAILED : EXIT_GOOD;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "accept.h"
+#include "message.h"
+
+/* How a value is written and where it goes; one row an option, from which --help is printed too. */
+enum kind { NUMBER, BYTES, MILLISECONDS, SECONDS, WORD, PATH, ADDRESS, SWITCH };
+
+struct row {
+	const char *name;
+	enum kind kind;
+	size_t at;	     /* where in struct options */
+	uint64_t min, max;   /* of a number, in its unit */
+	const char *preset;  /* the default, as one would type it */
+	const char *choices; /* of a WORD, separated by | in the order of its enum */
+	const char *help;
+};
+
+#define AT(member) offsetof(struct options, member)
+#define DAY_MS	   (24ULL * 3600 * 1000)
+
+/* clang-format off */
+static const struct row rows[] = {
+	{ "accept", PATH, AT(accept), 0, 0, "auto", NULL,
+	  "how a connection gets its descriptor; auto takes the best this kernel proves" },
+	{ "address", ADDRESS, 0, 0, 0, "127.0.0.1", NULL, "IPv4 or IPv6 address to listen on" },
+	{ "port", NUMBER, 0, 0, 65535, "8080", NULL, "TCP port; 0 takes a free one" },
+	{ "workers", NUMBER, AT(workers), 1, 1024, NULL, NULL,
+	  "threads, each with a ring of its own; default: the CPUs this process may use" },
+	{ "pin", SWITCH, AT(pin), 0, 0, NULL, NULL, "bind each worker to a CPU of its own" },
+	{ "listener", WORD, AT(listener), 0, 0, "reuseport", "reuseport|shared",
+	  "a listening socket for each worker, or one for all" },
+	{ "fd-table", WORD, AT(fd_table), 0, 0, "shared", "shared|private",
+	  "private: each worker leaves the process's table by unshare(CLONE_FILES)" },
+	{ "protocol", WORD, AT(protocol), 0, 0, "http", "http|echo", "what is spoken" },
+	{ "max-conns", NUMBER, AT(max_conns), 1, 1 << 24, "10000", NULL,
+	  "connections at once, shared out among the workers; further ones wait in the backlog" },
+	{ "backlog", NUMBER, AT(backlog), 1, 65535, "4096", NULL,
+	  "queue of a listening socket; net.core.somaxconn bounds it" },
+	{ "accept-batch", NUMBER, AT(accept_batch), 1, 4096, "64", NULL,
+	  "epoll, accept4, dup3: most accept4 calls per wake-up" },
+	{ "park", NUMBER, AT(park), 0, 1 << 24, "1024", NULL,
+	  "dup, dup3: finished connections whose fd waits for the next one; 0 parks none" },
+	{ "park-timeout", MILLISECONDS, AT(park_timeout_ms), 1, DAY_MS, "1s", NULL,
+	  "dup, dup3: a parked connection older than this is closed" },
+	{ "idle-timeout", MILLISECONDS, AT(idle_timeout_ms), 1, DAY_MS, "60s", NULL,
+	  "a connection without a request is closed after this" },
+	{ "request-timeout", MILLISECONDS, AT(request_timeout_ms), 1, DAY_MS, "10s", NULL,
+	  "from the first byte of a request to its last (408), and the same again for the answer" },
+	{ "drain-timeout", MILLISECONDS, AT(drain_timeout_ms), 1, DAY_MS, "10s", NULL,
+	  "after SIGTERM, connections still open are cut off after this" },
+	{ "defer-accept", SECONDS, AT(defer_accept_s), 0, 3600, "0s", NULL,
+	  "TCP_DEFER_ACCEPT: a connection is accepted with its first bytes; 0 is off" },
+	{ "max-target", BYTES, AT(limits.target), 1, 1 << 20, "4K", NULL, "longest request target" },
+	{ "max-header", BYTES, AT(limits.header), 64, 1 << 20, "8K", NULL, "longest request header" },
+	{ "max-body", BYTES, AT(limits.body), 0, 1ULL << 40, "1M", NULL,
+	  "largest Content-Length; the body is read and dropped" },
+	{ "metrics-port", NUMBER, AT(metrics_port), 0, 65535, "0", NULL,
+	  "serve Prometheus text on this port of 127.0.0.1; 0: do not" },
+};
+/* clang-format on */
+
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+
+static __attribute__((noreturn)) void usage_error(const struct row *row, const char *value,
+						  const char *why)
+{
+	say("--%s %s: %s; see accept-server --help", row->name, value, why);
+	exit(EXIT_USAGE);
+}
+
+/*
+ * Splits "10s" into 10 and the factor of "s". Suffixes are 1000-based for counts, 1024-based for
+ * bytes, and s, ms, m, h for times (a bare number is in the option's own unit).
+ */
+static uint64_t suffix_factor(const struct row *row, const char *text, const char *suffix)
+{
+	static const struct {
+		enum kind kind;
+		const char *suffix;
+		uint64_t factor;
+	} known[] = {
+		{ NUMBER, "k", 1000 },
+		{ NUMBER, "M", 1000000 },
+		{ BYTES, "K", 1024 },
+		{ BYTES, "M", 1024 * 1024 },
+		{ BYTES, "G", 1024 * 1024 * 1024 },
+		{ MILLISECONDS, "ms", 1 },
+		{ MILLISECONDS, "s", 1000 },
+		{ MILLISECONDS, "m", 60000 },
+		{ MILLISECONDS, "h", 3600000 },
+		{ SECONDS, "s", 1 },
+		{ SECONDS, "m", 60 },
+	};
+	unsigned i;
+
+	if (!*suffix)
+		return row->kind == MILLISECONDS ? 1000 : 1;
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (known[i].kind == row->kind && !strcmp(known[i].suffix, suffix))
+			return known[i].factor;
+	}
+	usage_error(row, text,
+		    row->kind == NUMBER	 ? "a whole number is wanted, with k or M at most"
+		    : row->kind == BYTES ? "a size is wanted, such as 8192, 8K or 1M"
+					 : "a time is wanted, such as 500ms, 10s or 1m");
+}
+
+static const char *unit(enum kind kind)
+{
+	return kind == BYTES	      ? " bytes"
+	       : kind == MILLISECONDS ? " ms"
+	       : kind == SECONDS      ? " s"
+				      : "";
+}
+
+static uint64_t parse_number(const struct row *row, const char *text)
+{
+	char why[128];
+	char *end;
+	uint64_t value, factor;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (end == text || *text < '0' || *text > '9')
+		factor = suffix_factor(row, text, "?");
+	else
+		factor = suffix_factor(row, text, end);
+	if (errno || value > UINT64_MAX / factor || value * factor < row->min ||
+	    value * factor > row->max) {
+		snprintf(why, sizeof(why), "out of range %llu to %llu%s",
+			 (unsigned long long)row->min, (unsigned long long)row->max,
+			 unit(row->kind));
+		usage_error(row, text, why);
+	}
+	return value * factor;
+}
+
+static unsigned parse_word(const struct row *row, const char *text)
+{
+	size_t len = strlen(text);
+	const char *at = row->choices;
+	char why[128];
+	unsigned i;
+
+	for (i = 0; at; i++, at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
+		if (len && !strncmp(at, text, len) && (at[len] == '|' || !at[len]))
+			return i;
+	}
+	snprintf(why, sizeof(why), "one of %s is wanted", row->choices);
+	usage_error(row, text, why);
+}
+
+static const char *parse_path(const struct row *row, const char *text)
+{
+	char why[256] = "one of auto";
+	unsigned i;
+
+	if (!strcmp(text, "auto") || accept_path_by_name(text))
+		return text;
+	for (i = 0; accept_paths[i]; i++) {
+		strcat(why, ", ");
+		strcat(why, accept_paths[i]->name);
+	}
+	strcat(why, " is wanted");
+	usage_error(row, text, why);
+}
+
+static void parse_address(struct options *o, const struct row *row, const char *text)
+{
+	in_port_t port = o->address.v4.sin_port; /* at the same place in both families */
+
+	memset(&o->address, 0, sizeof(o->address));
+	if (inet_pton(AF_INET, text, &o->address.v4.sin_addr) == 1) {
+		o->address.v4.sin_family = AF_INET;
+		o->address_len = sizeof(o->address.v4);
+	} else if (inet_pton(AF_INET6, text, &o->address.v6.sin6_addr) == 1) {
+		o->address.v6.sin6_family = AF_INET6;
+		o->address_len = sizeof(o->address.v6);
+	} else {
+		usage_error(row, text, "an IPv4 or IPv6 address is wanted, such as 0.0.0.0 or ::1");
+	}
+	o->address.v4.sin_port = port;
+}
+
+static void set_option(struct options *o, const struct row *row, const char *text)
+{
+	char *member = (char *)o + row->at;
+
+	switch (row->kind) {
+	case NUMBER:
+		if (!strcmp(row->name, "port"))
+			o->address.v4.sin_port = htons((uint16_t)parse_number(row, text));
+		else
+			*(unsigned *)(void *)member = (unsigned)parse_number(row, text);
+		break;
+	case BYTES:
+		if (row->at == AT(limits.body))
+			o->limits.body = parse_number(row, text);
+		else
+			*(uint32_t *)(void *)member = (uint32_t)parse_number(row, text);
+		break;
+	case MILLISECONDS:
+	case SECONDS:
+		*(uint64_t *)(void *)member = parse_number(row, text);
+		break;
+	case WORD:
+		*(unsigned *)(void *)member = parse_word(row, text);
+		break;
+	case PATH:
+		o->accept = parse_path(row, text);
+		break;
+	case ADDRESS:
+		parse_address(o, row, text);
+		break;
+	case SWITCH:
+		*(bool *)(void *)member = true;
+		break;
+	}
+}
+
+static void print_help(void)
+{
+	unsigned i;
+
+	printf("Usage: accept-server [OPTION]...\n"
+	       "A TCP server that takes its connections in every way Linux offers.\n\n"
+	       "Accept paths (acquisitions of file_lock per connection):\n");
+	for (i = 0; accept_paths[i]; i++)
+		printf("  %-18s %s\n", accept_paths[i]->name, accept_paths[i]->about);
+	printf("\nOptions (default in brackets):\n");
+	for (i = 0; i < ROWS; i++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "--%s%s", rows[i].name,
+			 rows[i].kind == SWITCH ? "" : " X");
+		printf("  %-18s %s", left, rows[i].help);
+		if (rows[i].choices)
+			printf(": %s", rows[i].choices);
+		if (rows[i].preset)
+			printf(" [%s]", rows[i].preset);
+		putchar('\n');
+	}
+	printf("  %-18s this text\n  %-18s the version\n", "--help", "--version");
+	printf("\nThe first line of output states the configuration, once every worker listens.\n"
+	       "SIGUSR1 prints the totals. SIGTERM and SIGINT drain, print the totals and end;\n"
+	       "a second one ends at once.\n"
+	       "Exit codes: 0 good, 1 failed, 2 usage or a kernel without what was asked for.\n");
+}
+
+static unsigned usable_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned)CPU_COUNT(&set);
+}
+
+void options_parse(struct options *o, int argc, char **argv)
+{
+	struct option long_options[ROWS + 3] = { 0 };
+	unsigned i;
+	int c;
+
+	memset(o, 0, sizeof(*o));
+	for (i = 0; i < ROWS; i++) {
+		long_options[i].name = rows[i].name;
+		long_options[i].has_arg = rows[i].kind == SWITCH ? no_argument : required_argument;
+		long_options[i].val = (int)i;
+		if (rows[i].preset)
+			set_option(o, &rows[i], rows[i].preset);
+	}
+	long_options[ROWS].name = "help";
+	long_options[ROWS].val = ROWS;
+	long_options[ROWS + 1].name = "version";
+	long_options[ROWS + 1].val = ROWS + 1;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		if (c == ROWS) {
+			print_help();
+			exit(EXIT_GOOD);
+		} else if (c == ROWS + 1) {
+			printf("accept-server %s\n", PROJECT_VERSION);
+			exit(EXIT_GOOD);
+		} else if (c == ':') {
+			say("%s: a value is missing; see accept-server --help", argv[optind - 1]);
+			exit(EXIT_USAGE);
+		} else if (c == '?') {
+			say("%s: unknown option, or one with a value too many; see accept-server --help",
+			    argv[optind - 1]);
+			exit(EXIT_USAGE);
+		}
+		set_option(o, &rows[c], optarg);
+	}
+	if (optind < argc) {
+		say("%s: unexpected argument; see accept-server --help", argv[optind]);
+		exit(EXIT_USAGE);
+	}
+	if (!o->workers)
+		o->workers = usable_cpus();
+	if (o->max_conns < o->workers) {
+		say("--max-conns %u: fewer than --workers %u; each worker needs at least one",
+		    o->max_conns, o->workers);
+		exit(EXIT_USAGE);
+	}
+}
+
+void options_print(FILE *out, const struct options *o, const char *path)
+{
+	char host[INET6_ADDRSTRLEN];
+	bool v6 = o->address.any.sa_family == AF_INET6;
+
+	inet_ntop(o->address.any.sa_family,
+		  v6 ? (const void *)&o->address.v6.sin6_addr : &o->address.v4.sin_addr, host,
+		  sizeof(host));
+	fprintf(out, "accept-server %s accept=%s requested=%s workers=%u listen=%s%s%s:%u",
+		PROJECT_VERSION, path, o->accept, o->workers, v6 ? "[" : "", host, v6 ? "]" : "",
+		ntohs(o->address.v4.sin_port));
+	fprintf(out, " listener=%s fd-table=%s protocol=%s pin=%s",
+		o->listener == LISTENER_SHARED ? "shared" : "reuseport",
+		o->fd_table == FD_TABLE_PRIVATE ? "private" : "shared",
+		o->protocol == PROTOCOL_ECHO ? "echo" : "http", o->pin ? "yes" : "no");
+	fprintf(out, " max-conns=%u backlog=%u accept-batch=%u park=%u park-timeout=%llums",
+		o->max_conns, o->backlog, o->accept_batch, o->park,
+		(unsigned long long)o->park_timeout_ms);
+	fprintf(out, " idle-timeout=%llums request-timeout=%llums drain-timeout=%llums",
+		(unsigned long long)o->idle_timeout_ms, (unsigned long long)o->request_timeout_ms,
+		(unsigned long long)o->drain_timeout_ms);
+	fprintf(out, " defer-accept=%llus max-target=%u max-header=%u max-body=%llu",
+		(unsigned long long)o->defer_accept_s, o->limits.target, o->limits.header,
+		(unsigned long long)o->limits.body);
+	fprintf(out, " metrics-port=%u pid=%d\n", o->metrics_port, (int)getpid());
+	fflush(out);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "park.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int park_take(struct worker *w)
+{
+	int fd = fdpool_take(&w->pool);
+
+	assert(fd >= 0); /* the pool has as many numbers as the table has connections */
+	count_set(w->counters.parked_now, w->pool.parkeds);
+	return fd;
+}
+
+/*
+ * Closes the socket parked on FD but keeps the number: one acquisition of file_lock. A plain system
+ * call, because it is rare, and has to be over before the number is used again. EBUSY (somebody is
+ * just opening this very number) cannot be while the placeholder or a socket is there.
+ */
+static void put_placeholder(struct worker *w, int fd)
+{
+	dup3(w->pool.placeholder, fd, O_CLOEXEC);
+	count(w->counters.swept);
+}
+
+static void sweep(struct worker *w, uint64_t older_than_ms)
+{
+	int fd;
+
+	while ((fd = fdpool_sweep(&w->pool, older_than_ms)) >= 0)
+		put_placeholder(w, fd);
+	count_set(w->counters.parked_now, w->pool.parkeds);
+}
+
+void park_retire(struct worker *w, struct conn *c)
+{
+	/*
+	 * Not IORING_OP_SHUTDOWN: the kernel always hands that to an io-wq thread
+	 * (io_uring/net.c, io_shutdown_prep() forces it), which costs far more than this call.
+	 */
+	shutdown(c->fd, SHUT_RDWR);
+	fdpool_park(&w->pool, c->fd, w->now_ms);
+	sweep(w, 0);
+	if (w->pool.parkeds > w->counters.parked_peak)
+		count_set(w->counters.parked_peak, w->pool.parkeds);
+	worker_conn_end(w, c);
+}
+
+void park_spoilt(struct worker *w, struct conn *c)
+{
+	put_placeholder(w, c->fd);
+	fdpool_vacate(&w->pool, c->fd);
+	c->fd = -1;
+}
+
+void park_tick(struct worker *w)
+{
+	uint64_t timeout = w->options->park_timeout_ms;
+
+	sweep(w, w->now_ms > timeout ? w->now_ms - timeout : 0);
+}

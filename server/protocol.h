@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a connection answers to the bytes it gets: HTTP or echo, with no notion of how bytes come
+ * and go. Both the ring loop (worker.c) and the readiness loop (accept_epoll.c) drive it:
+ *
+ *   bytes received        -> protocol_received(), then send c->out if c->out_len is not 0
+ *   all of c->out sent    -> protocol_sent(), then send c->out again if there is more
+ *   the time limit passed -> protocol_timed_out(), then send c->out if there is something to say
+ *
+ * c->last says that the connection ends behind c->out; c->linger, that it was refused.
+ */
+#ifndef SERVER_PROTOCOL_H
+#define SERVER_PROTOCOL_H
+
+#include "conn.h"
+#include "counters.h"
+#include "options.h"
+
+struct protocol {
+	const struct options *options;
+	struct counters *counters;
+	bool draining; /* no answer keeps its connection */
+};
+
+/* Takes the LEN bytes at DATA, which need not stay. Returns 0, or -ENOMEM: close the connection. */
+int protocol_received(struct protocol *p, struct conn *c, const char *data, uint32_t len);
+
+void protocol_sent(struct protocol *p, struct conn *c);
+void protocol_timed_out(struct protocol *p, struct conn *c);
+
+/* Whether C is between two requests: nothing of the next one has come. */
+bool protocol_idle(const struct protocol *p, const struct conn *c);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "ring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+
+static int buffers_init(struct ring *r)
+{
+	unsigned i;
+	int ret;
+
+	/*
+	 * Receives take their buffer from this ring when bytes have come, not when they are
+	 * submitted: ten thousand idle connections need no buffer at all.
+	 */
+	r->buffers = io_uring_setup_buf_ring(&r->uring, RECV_BUFFERS, RECV_BUFFER_GROUP, 0, &ret);
+	if (!r->buffers)
+		return ret;
+	r->buffer_memory = aligned_alloc(RECV_BUFFER_SIZE, (size_t)RECV_BUFFERS * RECV_BUFFER_SIZE);
+	if (!r->buffer_memory)
+		return -ENOMEM;
+	for (i = 0; i < RECV_BUFFERS; i++)
+		ring_buffer_return(r, i);
+	return 0;
+}
+
+int ring_init(struct ring *r, unsigned cq_entries, struct counters *counters)
+{
+	struct io_uring_params params = {
+		.cq_entries = cq_entries,
+		/*
+		 * SINGLE_ISSUER: only this thread submits, so the kernel skips its locking between
+		 * submitters. DEFER_TASKRUN: completions are worked off inside our own
+		 * io_uring_enter() instead of by interrupting us at any moment: no IPIs, and a
+		 * batch at a time. SUBMIT_ALL: a bad request does not hold up those behind it.
+		 */
+		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+	};
+	int ret;
+
+	memset(r, 0, sizeof(*r));
+	r->counters = counters;
+	ret = io_uring_queue_init_params(SQ_ENTRIES, &r->uring, &params);
+	if (ret < 0)
+		return ret;
+	/*
+	 * A registered ring fd spares each io_uring_enter() the look-up of the ring in the table of
+	 * file descriptors, and its reference count, which threads would share.
+	 */
+	ret = io_uring_register_ring_fd(&r->uring);
+	if (ret == 1)
+		ret = buffers_init(r);
+	if (ret < 0)
+		ring_free(r);
+	return ret;
+}
+
+void ring_free(struct ring *r)
+{
+	if (r->buffers)
+		io_uring_free_buf_ring(&r->uring, r->buffers, RECV_BUFFERS, RECV_BUFFER_GROUP);
+	io_uring_queue_exit(&r->uring);
+	free(r->buffer_memory);
+	memset(r, 0, sizeof(*r));
+}
+
+const char *ring_error_hint(int error)
+{
+	switch (-error) {
+	case ENOSYS:
+		return "this kernel is built without io_uring, or a sandbox hides it";
+	case EPERM:
+		return "io_uring is switched off: see sysctl kernel.io_uring_disabled, or the sandbox";
+	case EINVAL:
+		return "this kernel is older than Linux 6.1, which brought DEFER_TASKRUN";
+	case ENOMEM:
+		return "too little memory may be locked: see ulimit -l";
+	case EMFILE:
+	case ENFILE:
+		return "too many files are open: see ulimit -n";
+	default:
+		return "see io_uring_setup(2)";
+	}
+}
+
+static void submit(struct ring *r, unsigned wait)
+{
+	int ret = io_uring_submit_and_wait(&r->uring, wait);
+
+	/*
+	 * EINTR: a signal; what was submitted stays submitted. EAGAIN and EBUSY: the kernel is
+	 * short of memory or wants completions reaped first, which the caller's pass is about to
+	 * do.
+	 */
+	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+		die("io_uring_enter: %s", strerror(-ret));
+}
+
+void ring_submit_and_wait(struct ring *r)
+{
+	submit(r, 1);
+}
+
+void ring_reserve(struct ring *r, unsigned n)
+{
+	unsigned tries;
+
+	for (tries = 0; io_uring_sq_space_left(&r->uring) < n; tries++) {
+		if (tries == 1000)
+			die("io_uring_enter: the submission queue stays full; out of memory?");
+		count(r->counters->sq_flushes);
+		submit(r, 0);
+	}
+}
+
+struct io_uring_sqe *ring_sqe(struct ring *r)
+{
+	ring_reserve(r, 1);
+	return io_uring_get_sqe(&r->uring);
+}
+
+void ring_buffer_return(struct ring *r, unsigned id)
+{
+	io_uring_buf_ring_add(r->buffers, r->buffer_memory + (size_t)id * RECV_BUFFER_SIZE,
+			      RECV_BUFFER_SIZE, (unsigned short)id,
+			      io_uring_buf_ring_mask(RECV_BUFFERS), 0);
+	io_uring_buf_ring_advance(r->buffers, 1);
+}

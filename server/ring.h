@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's ring: set-up, submission entries, and what user_data means.
+ */
+#ifndef SERVER_RING_H
+#define SERVER_RING_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conn.h"
+#include "counters.h"
+
+/* Every request the server makes; worker.c has the table of what is done when one completes. */
+enum op {
+	OP_ACCEPT,     /* a connection, as fd or slot */
+	OP_LISTEN,     /* the listener is readable (accept4, dup3) */
+	OP_OPEN,       /* the request that gives a connection its fd: INSTALL or DUP */
+	OP_CLOSE_SLOT, /* the slot is given up, the connection goes on as an fd */
+	OP_RECV,
+	OP_SEND,
+	OP_SHUTDOWN,
+	OP_RETIRE,  /* the request that gives up a connection's descriptor */
+	OP_REFUSE,  /* the 503 of a connection that has no struct conn; index: its descriptor */
+	OP_RELEASE, /* and its close */
+	OP_CANCEL,
+	OP_CANCEL_ACCEPT,
+	OP_TICK, /* the clock for time limits */
+	OP_WAKE, /* the main thread wants something */
+	OPS,
+};
+
+/*
+ *  63      56 55                   32 31                          0
+ * ┌──────────┬───────────────────────┬─────────────────────────────┐
+ * │ enum op  │ generation            │ index of the connection, or │
+ * │          │ (24 bits)             │ a descriptor                │
+ * └──────────┴───────────────────────┴─────────────────────────────┘
+ */
+static inline uint64_t user_data(enum op op, uint32_t generation, uint32_t index)
+{
+	return (uint64_t)op << 56 | (uint64_t)generation << 32 | index;
+}
+
+static inline enum op user_data_op(uint64_t data)
+{
+	return (enum op)(data >> 56);
+}
+
+static inline uint32_t user_data_generation(uint64_t data)
+{
+	return (uint32_t)(data >> 32) & ((1U << GENERATION_BITS) - 1);
+}
+
+static inline uint32_t user_data_index(uint64_t data)
+{
+	return (uint32_t)data;
+}
+
+_Static_assert(OPS <= 256, "an operation has 8 bits of user_data");
+_Static_assert(GENERATION_BITS <= 24, "a generation has 24 bits of user_data");
+
+enum {
+	SQ_ENTRIES = 1024,
+	RECV_BUFFERS =
+		256, /* a power of two; they are given back within the pass that filled them */
+	RECV_BUFFER_SIZE = 4096,
+	RECV_BUFFER_GROUP = 0,
+};
+
+struct ring {
+	struct io_uring uring;
+	struct io_uring_buf_ring *buffers;
+	char *buffer_memory;
+	struct counters *counters;
+	unsigned dropped; /* completions the kernel has dropped so far */
+};
+
+/*
+ * Sets up a ring with room for CQ_ENTRIES completions and its receive buffers. To be called by the
+ * thread that will use it. Returns 0 or a negative errno.
+ */
+int ring_init(struct ring *r, unsigned cq_entries, struct counters *counters);
+void ring_free(struct ring *r);
+
+/* Says what a failed ring_init() most likely means, in a few words. */
+const char *ring_error_hint(int error);
+
+/*
+ * Makes sure that N requests fit, submitting what is there if they do not: a chain of linked
+ * requests must go down in one submission. Call it before the first ring_sqe() of the chain.
+ */
+void ring_reserve(struct ring *r, unsigned n);
+
+/* An empty request. Never NULL. */
+struct io_uring_sqe *ring_sqe(struct ring *r);
+
+/* Submits what is there and waits for a completion. */
+void ring_submit_and_wait(struct ring *r);
+
+/* The buffer a receive has filled, and giving it back once its bytes are used. */
+static inline const char *ring_buffer(const struct ring *r, unsigned id)
+{
+	return r->buffer_memory + (size_t)id * RECV_BUFFER_SIZE;
+}
+
+void ring_buffer_return(struct ring *r, unsigned id);
+
+#endif

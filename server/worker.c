@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The event loop: start here.
+ *
+ * One pass: everything the last pass produced goes down in one io_uring_enter(), which also waits;
+ * each completion is looked up in a table and handled; a handler only prepares further requests.
+ * No handler waits, reaps, or submits.
+ *
+ * What happens to one connection on the dup path, and what it costs:
+ *
+ *     kernel                                    this file
+ *     ACCEPT (multishot) gives a slot      ->   worker_accepted(): a struct conn; the path's chain:
+ *     DUP slot -> fd, CLOSE slot, RECV fd  ->   handle_recv(): the request is parsed, answered:
+ *     SEND fd                              ->   handle_send(): receive the next request, or
+ *                                               shutdown(2) and park the number
+ *
+ * Three completions and about one io_uring_enter() for many connections. The other paths differ in
+ * how the descriptor comes and goes, which is all that accept_*.c contain.
+ */
+#include "worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "acceptor.h"
+#include "message.h"
+
+uint64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+struct io_uring_sqe *worker_sqe(struct worker *w, enum op op, const struct conn *c)
+{
+	struct io_uring_sqe *sqe = ring_sqe(&w->ring);
+
+	io_uring_sqe_set_data64(sqe, c ? user_data(op, c->generation, conn_index(&w->conns, c))
+				       : user_data(op, 0, 0));
+	return sqe;
+}
+
+/* A connection's requests go to its fd once it has one, to its slot before. */
+static void address(struct io_uring_sqe *sqe, const struct conn *c)
+{
+	sqe->fd = c->fd >= 0 ? c->fd : c->slot;
+	if (c->fd < 0)
+		sqe->flags |= IOSQE_FIXED_FILE;
+}
+
+/* ---- one connection -------------------------------------------------------------------------- */
+
+struct conn *worker_conn_begin(struct worker *w)
+{
+	struct conn *c = conn_begin(&w->conns);
+
+	if (!c)
+		return NULL;
+	conn_set_limit(&w->conns, c, LIMIT_IDLE, w->now_ms);
+	count_set(w->counters.conns_now, w->conns.used);
+	if (w->conns.used > w->counters.conns_peak)
+		count_set(w->counters.conns_peak, w->conns.used);
+	return c;
+}
+
+static void prep_recv(struct worker *w, struct conn *c)
+{
+	struct io_uring_sqe *sqe = worker_sqe(w, OP_RECV, c);
+
+	io_uring_prep_recv(sqe, -1, NULL, 0, 0);
+	address(sqe, c);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = RECV_BUFFER_GROUP;
+}
+
+void worker_receive(struct worker *w, struct conn *c)
+{
+	bool idle = protocol_idle(&w->protocol, c);
+	enum conn_limit limit = !idle			   ? LIMIT_REQUEST
+				: w->draining && c->served ? LIMIT_DRAIN
+							   : LIMIT_IDLE;
+
+	/* The time for a request runs from its first byte: more bytes do not extend it. */
+	if (idle || c->limit != LIMIT_REQUEST || c->state == CONN_SENDING)
+		conn_set_limit(&w->conns, c, limit, w->now_ms);
+	c->state = CONN_RECEIVING;
+	prep_recv(w, c);
+}
+
+static void send_answer(struct worker *w, struct conn *c)
+{
+	bool linked = c->last && !c->linger && w->path->retire_linked;
+	struct io_uring_sqe *sqe;
+
+	conn_set_limit(&w->conns, c, LIMIT_REQUEST, w->now_ms);
+	c->state = CONN_SENDING;
+	ring_reserve(&w->ring, 2);
+	sqe = worker_sqe(w, OP_SEND, c);
+	/* WAITALL: the kernel waits for room and goes on; a short count means it gave up. */
+	io_uring_prep_send(sqe, -1, c->out, c->out_len, MSG_NOSIGNAL | MSG_WAITALL);
+	address(sqe, c);
+	if (linked) {
+		/*
+		 * The close is linked behind the last send and only its completion is wanted: when
+		 * the send fails, that posts its own completion and the close is dropped silently.
+		 */
+		sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+		w->path->retire(w, c);
+	}
+}
+
+/* The connection has been given bytes, or has sent its answer: what does it want now? */
+static void go_on(struct worker *w, struct conn *c)
+{
+	if (c->out_len)
+		send_answer(w, c);
+	else
+		worker_receive(w, c);
+}
+
+void worker_retire(struct worker *w, struct conn *c)
+{
+	conn_set_limit(&w->conns, c, LIMIT_NONE, 0);
+	c->state = CONN_RETIRING;
+	c->out_len = 0;
+	w->path->retire(w, c);
+}
+
+void worker_conn_end(struct worker *w, struct conn *c)
+{
+	c->fd = c->slot = -1;
+	conn_end(&w->conns, c);
+	count(w->counters.closed);
+	count_set(w->counters.conns_now, w->conns.used);
+}
+
+/* Its time is over and nothing of it is in flight any more. */
+static void time_out(struct worker *w, struct conn *c)
+{
+	bool receiving = c->state == CONN_RECEIVING;
+
+	c->timed_out = false;
+	count(w->counters.timeouts);
+	if (receiving)
+		protocol_timed_out(&w->protocol, c);
+	if (receiving && c->out_len)
+		send_answer(w, c);
+	else
+		worker_retire(w, c);
+}
+
+/* Its time is over: end what is in flight. The completion of that goes on to time_out(). */
+static void cancel_request(struct worker *w, struct conn *c)
+{
+	bool sending = c->state == CONN_SENDING || (c->state == CONN_RETIRING && c->out_len);
+	enum op op = sending ? OP_SEND : OP_RECV;
+	struct io_uring_sqe *sqe;
+
+	if (!sending && c->state != CONN_RECEIVING && c->state != CONN_LINGERING)
+		return;
+	c->timed_out = true;
+	sqe = worker_sqe(w, OP_CANCEL, c);
+	io_uring_prep_cancel64(sqe, user_data(op, c->generation, conn_index(&w->conns, c)), 0);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+/* ---- completions of a connection's requests -------------------------------------------------- */
+
+bool worker_peer_error(int error)
+{
+	switch (-error) {
+	case ECONNRESET:
+	case EPIPE:
+	case ENOTCONN:
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
+	case EHOSTDOWN:
+	case ECONNREFUSED:
+	case ECONNABORTED:
+	case EPROTO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void handle_recv(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	unsigned id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+	bool has_buffer = cqe->flags & IORING_CQE_F_BUFFER;
+	int ret = 0;
+
+	c->timed_out = false;
+	if (c->fd >= 0 && c->slot >= 0) {
+		/* The first receive behind a DUP: the chain has worked, and closed the slot. */
+		c->slot = -1;
+		count(w->counters.dups);
+	}
+	if (cqe->res && c->state == CONN_RECEIVING)
+		ret = protocol_received(&w->protocol, c, ring_buffer(&w->ring, id),
+					(uint32_t)cqe->res);
+	if (has_buffer)
+		ring_buffer_return(&w->ring, id);
+	if (ret)
+		count(w->counters.no_memory);
+	if (ret || !cqe->res)
+		worker_retire(w, c);
+	else if (c->state == CONN_LINGERING)
+		prep_recv(w, c);
+	else
+		go_on(w, c);
+}
+
+static bool is_memory_error(int error)
+{
+	return error == -ENOMEM || error == -ENOBUFS || error == -EAGAIN;
+}
+
+static void handle_recv_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	bool lingering = c->state == CONN_LINGERING;
+
+	if (cqe->res == -ENOBUFS) {
+		/* More receives completed in one pass than there are buffers; they are back now. */
+		count(w->counters.no_buffers);
+		prep_recv(w, c);
+	} else if (cqe->res == -ECANCELED && c->timed_out) {
+		if (c->fd >= 0)
+			c->slot = -1; /* the chain before it has worked */
+		time_out(w, c);
+	} else if (cqe->res == -ECANCELED || cqe->res == -EINTR || cqe->res == -EAGAIN) {
+		prep_recv(w, c); /* meant for an earlier receive of the same connection */
+	} else if (worker_peer_error(cqe->res) || cqe->res == -ENOMEM) {
+		if (c->fd >= 0)
+			c->slot = -1;
+		if (!lingering)
+			count(w->counters.recv_errors);
+		worker_retire(w, c);
+	} else {
+		die("receive on fd %d, slot %d: %s", c->fd, c->slot, strerror(-cqe->res));
+	}
+}
+
+static void begin_linger(struct worker *w, struct conn *c)
+{
+	struct io_uring_sqe *sqe = worker_sqe(w, OP_SHUTDOWN, c);
+
+	io_uring_prep_shutdown(sqe, -1, SHUT_WR);
+	address(sqe, c);
+	c->state = CONN_LINGERING;
+	conn_set_limit(&w->conns, c, LIMIT_NONE, 0);
+}
+
+static void handle_shutdown(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	(void)cqe; /* a connection that is gone already gives the same end of stream */
+	conn_set_limit(&w->conns, c, LIMIT_LINGER, w->now_ms);
+	prep_recv(w, c);
+}
+
+static void handle_send(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	c->timed_out = false;
+	count_add(w->counters.bytes_out, cqe->res);
+	c->out += cqe->res;
+	c->out_len -= (uint32_t)cqe->res;
+	if (c->out_len) {
+		send_answer(w, c);
+	} else if (c->last && c->linger) {
+		begin_linger(w, c);
+	} else if (c->last) {
+		worker_retire(w, c);
+	} else {
+		protocol_sent(&w->protocol, c);
+		go_on(w, c);
+	}
+}
+
+static void handle_send_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	if (cqe->res == -ECANCELED && !c->timed_out) {
+		send_answer(w, c); /* meant for an earlier send of the same connection */
+		return;
+	}
+	if (c->timed_out)
+		count(w->counters.timeouts);
+	else if (worker_peer_error(cqe->res) || is_memory_error(cqe->res))
+		count(w->counters.send_errors);
+	else
+		die("send on fd %d, slot %d: %s", c->fd, c->slot, strerror(-cqe->res));
+	worker_retire(w, c);
+}
+
+static void handle_retire(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	/* After EINTR and EIO of a close the descriptor is gone as well. */
+	if (cqe->res == -EBADF || cqe->res == -EINVAL)
+		die("close of fd %d, slot %d: %s", c->fd, c->slot, strerror(-cqe->res));
+	count_add(w->counters.bytes_out, c->out_len); /* of a send that the close was linked to */
+	worker_conn_end(w, c);
+}
+
+static void handle_open(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	w->path->opened(w, c, cqe->res);
+}
+
+static void handle_close_slot(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	w->path->slot_closed(w, c, cqe->res);
+}
+
+/* The request to cancel is not there: it has just completed, or its completion was dropped. */
+static void handle_cancel_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	/* A completion that is not lost came before this one, and has cleared the mark. */
+	if (cqe->res == -ENOENT && c->timed_out)
+		worker_retire(w, c);
+}
+
+/* ---- the clock and the main thread ----------------------------------------------------------- */
+
+static void check_overflow(struct worker *w)
+{
+	unsigned dropped = *w->ring.uring.cq.koverflow;
+
+	if (dropped == w->ring.dropped)
+		return;
+	/* Only when the kernel has no memory to queue them. Time limits recover the connections. */
+	count_add(w->counters.cq_overflows, dropped - w->ring.dropped);
+	w->ring.dropped = dropped;
+	say("worker %u: the kernel dropped completions (%u so far): out of memory", w->index,
+	    dropped);
+}
+
+static void handle_tick(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
+{
+	struct conn *c;
+
+	(void)none, (void)cqe;
+	w->ticking = false;
+	while ((c = conn_expired(&w->conns, w->now_ms)) != NULL)
+		cancel_request(w, c);
+	if (w->path->tick)
+		w->path->tick(w);
+	check_overflow(w);
+}
+
+static void steer_tick(struct worker *w)
+{
+	struct io_uring_sqe *sqe;
+
+	if (w->ticking || !(w->conns.used || w->pool.parkeds || w->draining || !w->accepting))
+		return;
+	w->ticking = true;
+	w->tick_period = (struct __kernel_timespec){ .tv_nsec = TICK_MS * 1000000LL };
+	sqe = worker_sqe(w, OP_TICK, NULL);
+	io_uring_prep_timeout(sqe, &w->tick_period, 0, 0);
+}
+
+static void worker_drain(struct worker *w)
+{
+	uint32_t i;
+
+	w->draining = w->protocol.draining = true;
+	w->drain_end_ms = w->now_ms + w->options->drain_timeout_ms;
+	/*
+	 * Connections between two requests have nothing to wait for: their time is up at the next
+	 * look at the clock. One that has not been served yet gets its answer.
+	 */
+	for (i = 0; i < w->conns.capacity; i++) {
+		struct conn *c = &w->conns.conns[i];
+
+		if (c->limit == LIMIT_IDLE && c->served)
+			conn_set_limit(&w->conns, c, LIMIT_DRAIN, w->now_ms);
+	}
+}
+
+bool worker_finished(const struct worker *w)
+{
+	return w->draining && ((w->listener < 0 && !w->conns.used) || w->now_ms >= w->drain_end_ms);
+}
+
+static void prep_wake(struct worker *w)
+{
+	struct io_uring_sqe *sqe = worker_sqe(w, OP_WAKE, NULL);
+
+	io_uring_prep_read(sqe, w->wake, &w->wake_value, sizeof(w->wake_value), 0);
+}
+
+void worker_check_stop(struct worker *w)
+{
+	if (__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE) && !w->draining)
+		worker_drain(w);
+}
+
+static void handle_wake(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	(void)c, (void)cqe;
+	worker_check_stop(w);
+	prep_wake(w);
+}
+
+static void handle_nothing(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	(void)w, (void)c, (void)cqe;
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+typedef void handler(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
+
+/* OF_CONN: user_data names a connection, whose generation must match. */
+static const struct {
+	const char *name;
+	bool of_conn;
+	handler *on_ok, *on_error;
+} ops[OPS] = {
+	[OP_ACCEPT] = { "accept", false, acceptor_accept, acceptor_accept },
+	[OP_LISTEN] = { "poll of the listener", false, acceptor_listen, acceptor_listen },
+	[OP_OPEN] = { "open", true, handle_open, handle_open },
+	[OP_CLOSE_SLOT] = { "close of a slot", true, handle_close_slot, handle_close_slot },
+	[OP_RECV] = { "receive", true, handle_recv, handle_recv_error },
+	[OP_SEND] = { "send", true, handle_send, handle_send_error },
+	[OP_SHUTDOWN] = { "shutdown", true, handle_shutdown, handle_shutdown },
+	[OP_RETIRE] = { "close", true, handle_retire, handle_retire },
+	[OP_REFUSE] = { "refusal", false, handle_nothing, handle_nothing },
+	[OP_RELEASE] = { "close of a refused connection", false, handle_nothing, NULL },
+	[OP_CANCEL] = { "cancel", true, handle_nothing, handle_cancel_error },
+	[OP_CANCEL_ACCEPT] = { "cancel of the accept", false, handle_nothing, handle_nothing },
+	[OP_TICK] = { "timeout", false, handle_tick, handle_tick },
+	[OP_WAKE] = { "read of an eventfd", false, handle_wake, NULL },
+};
+
+static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
+{
+	uint64_t data = io_uring_cqe_get_data64(cqe);
+	enum op op = user_data_op(data);
+	struct conn *c = NULL;
+	handler *handle;
+
+	assert(op < OPS);
+	if (ops[op].of_conn) {
+		assert(user_data_index(data) < w->conns.capacity);
+		c = &w->conns.conns[user_data_index(data)];
+		if (c->state == CONN_FREE || c->generation != user_data_generation(data)) {
+			count(w->counters.stale);
+			return;
+		}
+	}
+	handle = cqe->res < 0 ? ops[op].on_error : ops[op].on_ok;
+	if (!handle)
+		die("worker %u: %s: %s", w->index, ops[op].name, strerror(-cqe->res));
+	handle(w, c, cqe);
+}
+
+static void reap(struct worker *w)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, n = 0;
+
+	io_uring_for_each_cqe (&w->ring.uring, head, cqe) {
+		dispatch(w, cqe);
+		n++;
+	}
+	io_uring_cq_advance(&w->ring.uring, n);
+	count_add(w->counters.completions, n);
+	count(w->counters.passes);
+}
+
+void worker_loop(struct worker *w)
+{
+	w->now_ms = clock_ms();
+	prep_wake(w);
+	while (!worker_finished(w)) {
+		acceptor_steer(w);
+		steer_tick(w);
+		ring_submit_and_wait(&w->ring);
+		w->now_ms = clock_ms();
+		reap(w);
+	}
+}
