@@ -103,6 +103,13 @@ static int start(struct child *child, char *const argv[], const cpu_set_t *set,
 	return 0;
 }
 
+bool child_set_cpus(const char *cpus)
+{
+	cpu_set_t set;
+
+	return parse_cpus(cpus, &set) && !sched_setaffinity(0, sizeof(set), &set);
+}
+
 int child_start(struct child *child, char *const argv[], const char *cpus, enum child_output output)
 {
 	cpu_set_t set;

@@ -25,6 +25,9 @@ enum child_output { CHILD_APART, CHILD_MERGED };
 int child_start(struct child *child, char *const argv[], const char *cpus,
 		enum child_output output);
 
+/* Binds the calling thread, and the threads it starts from then on, to such a list. */
+bool child_set_cpus(const char *cpus);
+
 /* One line without its newline: 1; 0 at the end of the output; -ETIMEDOUT; -errno. */
 int child_read_line(struct child *child, char *line, size_t size, uint64_t limit_ns);
 

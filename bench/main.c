@@ -11,6 +11,7 @@
  */
 #include "bare.h"
 #include "option.h"
+#include "run_cmd.h"
 #include "storm_cmd.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *what;
 } commands[] = {
+	{ "run", run_command, "measure a matrix of cells, append a record for each" },
 	{ "storm", storm_command, "drive any server by address and port" },
 	{ "bare", bare_command, "the floor: a bare accept-answer-close loop" },
 };

@@ -832,9 +832,10 @@ struct storm *storm_create(const struct storm_options *options, char *why, size_
 	struct storm *storm = calloc(1, sizeof(*storm));
 	unsigned int n = options->threads;
 
-	snprintf(why, why_len, "out of memory");
-	if (!storm)
+	if (!storm) {
+		snprintf(why, why_len, "out of memory");
 		return NULL;
+	}
 	storm->options = *options;
 	storm->linger = (struct linger){ .l_onoff = 1, .l_linger = 0 };
 	storm->one = 1;
@@ -842,6 +843,8 @@ struct storm *storm_create(const struct storm_options *options, char *why, size_
 	pthread_cond_init(&storm->changed, NULL);
 	write_requests(storm);
 	storm->threads = calloc(n, sizeof(*storm->threads));
+	if (!storm->threads)
+		snprintf(why, why_len, "out of memory");
 	if (!storm->threads || !check_kernel(storm, why, why_len)) {
 		storm->options.threads = 0;
 		storm_destroy(storm);
@@ -849,6 +852,7 @@ struct storm *storm_create(const struct storm_options *options, char *why, size_
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		if (!start_thread(storm, i)) {
+			snprintf(why, why_len, "out of memory for thread %u", i);
 			storm->options.threads = i;
 			storm_destroy(storm);
 			return NULL;

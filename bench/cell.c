@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a cell is measured, in this order:
+ *
+ *	count sockets -> start the server, wait until it listens with its set-up done -> set up the
+ *	client -> warm up -> wait until those connections are gone -> read the instrument
+ *	-> drive the load -> wait until its sockets are gone -> read the instrument
+ *	-> stop the server -> the sockets must be as many as at first
+ *
+ * Between the two readings this process opens and closes no file descriptor.
+ */
+#include "cell.h"
+#include "server.h"
+#include "sink.h"
+#include "sockstat.h"
+#include "storm_json.h"
+#include "wrk.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SETTLE_NS   5000000000LL
+#define SOCKETS_NS  10000000000LL
+#define WHY_MAX	    1024
+#define ARGS_MAX    (32 + LIST_MAX)
+#define EMPTY_COSTS 2 /* an accept4 that finds nothing: reserve a number, put it back */
+
+const char *const cell_loads[] = { "storm", "wrk", NULL };
+const char *const cell_outcomes[] = { "ok", "failed", "skipped", NULL };
+
+/* Everything a cell holds while it runs. */
+struct measurement {
+	const struct cell *cell;
+	const struct cell_setup *setup;
+	json_t *record;
+	char why[WHY_MAX]; /* "" while all is well; the first thing that went wrong */
+	bool unsupported;
+	bool has_server;
+	struct server server;
+	struct sink *sink;
+	struct storm *storm;
+	struct sockstat sockets_before, sockets_ready, sockets_after;
+	struct lock_counts lock_before, lock_after;
+	json_t *totals_before, *totals_after;
+	uint64_t cpu_before_ns, cpu_after_ns;
+	struct storm_result result;
+	struct wrk_result wrk;
+};
+
+void cell_name(const struct cell *cell, char *text, size_t size)
+{
+	snprintf(text, size, "%s workers=%u fd-table=%s load=%s", cell->accept, cell->workers,
+		 cell->fd_table, cell_loads[cell->load]);
+}
+
+static bool __attribute__((format(printf, 2, 3)))
+fail(struct measurement *m, const char *format, ...)
+{
+	va_list args;
+
+	if (!m->why[0]) {
+		va_start(args, format);
+		vsnprintf(m->why, sizeof(m->why), format, args);
+		va_end(args);
+	}
+	return false;
+}
+
+static bool is_self_check(const struct measurement *m)
+{
+	return !strcmp(m->cell->accept, CELL_SELF_CHECK);
+}
+
+/* ---- the server ---- */
+
+static void set_command(struct measurement *m, char *const argv[])
+{
+	json_t *command = json_array();
+
+	for (size_t i = 0; argv[i]; i++)
+		json_array_append_new(command, json_string(argv[i]));
+	json_object_set_new(m->record, "server", json_pack("{s:o}", "command", command));
+}
+
+static bool start_server(struct measurement *m)
+{
+	const struct cell_setup *setup = m->setup;
+	char workers[16], protocol[16];
+	const char *argv[ARGS_MAX] = {
+		setup->server,	   "--accept",	 m->cell->accept, "--workers",	workers,
+		"--address",	   "127.0.0.1",	 "--port",	  "0",		"--fd-table",
+		m->cell->fd_table, "--listener", setup->listener, "--protocol", protocol,
+	};
+	enum server_verdict verdict;
+	size_t n = 15;
+
+	snprintf(workers, sizeof(workers), "%u", m->cell->workers);
+	snprintf(protocol, sizeof(protocol), "%s", storm_protocols[setup->storm.protocol]);
+	for (size_t i = 0; i < setup->server_args->n; i++)
+		argv[n++] = setup->server_args->item[i];
+	set_command(m, (char *const *)argv);
+	verdict = server_start(&m->server, (char *const *)argv, setup->server_cpus, m->why,
+			       sizeof(m->why));
+	m->unsupported = verdict == SERVER_UNSUPPORTED;
+	if (verdict != SERVER_READY)
+		return false;
+	m->has_server = true;
+	json_object_set_new(json_object_get(m->record, "server"), "ready",
+			    json_string(m->server.ready));
+	if (strcmp(m->server.accept, m->cell->accept))
+		return fail(m, "the server was asked for %s and took %s", m->cell->accept,
+			    m->server.accept);
+	return true;
+}
+
+static bool start_target(struct measurement *m, struct sockaddr_in *address)
+{
+	if (!is_self_check(m)) {
+		if (!start_server(m))
+			return false;
+		*address = m->server.address;
+		return true;
+	}
+	m->sink = sink_start(m->setup->storm.concurrency, address, m->why, sizeof(m->why));
+	return m->sink != NULL;
+}
+
+/* ---- the client ---- */
+
+static bool start_client(struct measurement *m, const struct sockaddr_in *address)
+{
+	const char *cpus = m->setup->client_cpus;
+	struct storm_options options = m->setup->storm;
+	cpu_set_t all;
+
+	options.server = *address;
+	options.seed += m->cell->repetition;
+	if (is_self_check(m)) { /* the only kind of connection the sink knows */
+		options.protocol = STORM_HTTP;
+		options.close = STORM_SERVER_FIN;
+		options.requests = 1;
+		options.body = SINK_BODY;
+	}
+	sched_getaffinity(0, sizeof(all), &all);
+	if (cpus && !child_set_cpus(cpus))
+		return fail(m, "--client-cpus: cannot run on CPUs '%s'", cpus);
+	m->storm =
+		storm_create(&options, m->why, sizeof(m->why)); /* its threads inherit the CPUs */
+	sched_setaffinity(0, sizeof(all), &all);
+	return m->storm != NULL;
+}
+
+static bool warm_up(struct measurement *m)
+{
+	struct storm_load load = { .connections = m->setup->warm_up };
+
+	if (!load.connections)
+		return true;
+	if (!storm_run(m->storm, &load, &m->result, NULL, NULL))
+		return fail(m, "warm-up: %s", storm_why(m->storm));
+	if (m->result.failed)
+		return fail(m, "warm-up: %" PRIu64 " of %" PRIu64 " connections failed, %s: %s",
+			    m->result.failed, m->result.started, m->result.error[0].phase,
+			    m->result.error[0].reason);
+	memset(&m->result, 0, sizeof(m->result));
+	return true;
+}
+
+static bool drive(struct measurement *m)
+{
+	const struct storm_load *load = &m->setup->load;
+
+	if (m->cell->load == CELL_WRK) {
+		struct storm_options options = m->setup->storm;
+
+		options.server = m->server.address;
+		return wrk_run(&options, m->setup->wrk_duration_ns, m->setup->client_cpus, &m->wrk,
+			       m->why, sizeof(m->why));
+	}
+	progress_load(m->setup->progress, load);
+	if (!storm_run(m->storm, load, &m->result, progress_line, m->setup->progress))
+		return fail(m, "%s", storm_why(m->storm));
+	return true;
+}
+
+/* ---- readings ---- */
+
+/*
+ * The last connections are closed when the server has nothing open and the kernel no socket more
+ * than when it was ready. Somebody else's socket can keep the second from coming true: the server's
+ * own word is enough then.
+ */
+static bool settle(struct measurement *m, json_t **totals)
+{
+	struct sockstat now;
+
+	sockstat_wait(m->setup->files, &m->sockets_ready, SETTLE_NS / 10, &now);
+	for (unsigned int i = 0; m->has_server && i < SETTLE_NS / 50000000; i++) {
+		json_t *open;
+
+		json_decref(*totals);
+		*totals = server_totals(&m->server, m->why, sizeof(m->why));
+		if (!*totals)
+			return false;
+		open = json_object_get(*totals, "conns_now");
+		if (!open || json_integer_value(open) == 0)
+			return true;
+		usleep(50000);
+	}
+	return m->has_server ? fail(m,
+				    "connections are still open in the server %lld s after the "
+				    "load",
+				    SETTLE_NS / 1000000000)
+			     : true;
+}
+
+static bool read_lock(struct measurement *m, struct lock_counts *counts)
+{
+	struct lock_instrument *instrument = m->setup->instrument;
+
+	return !instrument || instrument->read(instrument, counts, m->why, sizeof(m->why)) == 0;
+}
+
+static bool read_before(struct measurement *m)
+{
+	if (!settle(m, &m->totals_before))
+		return false;
+	m->cpu_before_ns = child_cpu_ns(&m->server.child);
+	return read_lock(m, &m->lock_before);
+}
+
+static bool read_after(struct measurement *m)
+{
+	m->cpu_after_ns = child_cpu_ns(&m->server.child);
+	return settle(m, &m->totals_after) && read_lock(m, &m->lock_after);
+}
+
+/* ---- the record ---- */
+
+static json_t *totals_difference(const struct measurement *m)
+{
+	json_t *difference = json_object(), *value;
+	const char *key;
+
+	json_object_foreach (m->totals_after, key, value) {
+		json_int_t before = json_integer_value(json_object_get(m->totals_before, key));
+		size_t len = strlen(key);
+		/* Gauges are what they are at the end. */
+		bool gauge = (len > 4 && !strcmp(key + len - 4, "_now")) ||
+			     (len > 5 && !strcmp(key + len - 5, "_peak"));
+
+		json_object_set_new(difference, key,
+				    json_integer(json_integer_value(value) - (gauge ? 0 : before)));
+	}
+	return difference;
+}
+
+/* Connections the figures are divided by: what the server counted, or storm where there is none. */
+static double connections(const struct measurement *m)
+{
+	json_t *totals = json_object_get(json_object_get(m->record, "server"), "totals");
+
+	if (!m->has_server)
+		return (double)m->result.good;
+	return (double)json_integer_value(json_object_get(totals, "accepts"));
+}
+
+static void record_server(struct measurement *m)
+{
+	json_t *server = json_object_get(m->record, "server");
+
+	if (!m->totals_after)
+		return;
+	json_object_set_new(server, "totals", totals_difference(m));
+	if (connections(m) > 0)
+		json_object_set_new(server, "cpu_us_per_connection",
+				    json_real((double)(m->cpu_after_ns - m->cpu_before_ns) / 1e3 /
+					      connections(m)));
+}
+
+static void set_figure(json_t *lock, const char *key, bool seen, double value)
+{
+	json_object_set_new(lock, key, seen ? json_real(value) : json_null());
+}
+
+static json_t *lock_json(const struct measurement *m)
+{
+	struct lock_counts d = lock_difference(&m->lock_before, &m->lock_after);
+	const struct lock_instrument *instrument = m->setup->instrument;
+	json_t *totals = json_object_get(json_object_get(m->record, "server"), "totals");
+	json_t *lock = json_pack("{s:s,s:s,s:s}", "instrument", instrument->name, "scope",
+				 instrument->scope, "blind", instrument->blind);
+	double n = connections(m);
+	double empty = EMPTY_COSTS *
+		       (double)json_integer_value(json_object_get(totals, "accept_empty")) / n;
+	bool acquisitions = d.seen & LOCK_ACQUISITIONS;
+
+	set_figure(lock, "acquisitions", acquisitions, d.acquisitions);
+	set_figure(lock, "contentions", d.seen & LOCK_CONTENTIONS, d.contentions);
+	set_figure(lock, "wait_ns", d.seen & LOCK_WAIT, d.wait_ns);
+	set_figure(lock, "hold_ns", d.seen & LOCK_HOLD, d.hold_ns);
+	set_figure(lock, "acquisitions_per_connection", acquisitions, d.acquisitions / n);
+	set_figure(lock, "empty_accept_acquisitions_per_connection", acquisitions, empty);
+	set_figure(lock, "other_acquisitions_per_connection", acquisitions,
+		   d.acquisitions / n - empty);
+	set_figure(lock, "contentions_per_1000_connections", d.seen & LOCK_CONTENTIONS,
+		   d.contentions / n * 1000);
+	set_figure(lock, "wait_ns_per_connection", d.seen & LOCK_WAIT, d.wait_ns / n);
+	set_figure(lock, "hold_ns_per_acquisition", (d.seen & LOCK_HOLD) && d.acquisitions > 0,
+		   d.hold_ns / d.acquisitions);
+	return lock;
+}
+
+static void record_lock(struct measurement *m)
+{
+	json_t *lock;
+
+	if (!m->setup->instrument)
+		lock = json_pack("{s:n,s:s}", "instrument", "reason", m->setup->blind_because);
+	else if (m->cell->load == CELL_WRK)
+		lock = json_pack("{s:n,s:s}", "instrument", "reason",
+				 "the instrument counts wrk's own sockets as well");
+	else if (connections(m) > 0)
+		lock = lock_json(m);
+	else
+		return;
+	json_object_set_new(m->record, "lock", lock);
+}
+
+static json_t *sockets_json(const struct sockstat *stat)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "used", (json_int_t)stat->used, "tcp_inuse",
+			 (json_int_t)stat->tcp_inuse, "tcp_orphan", (json_int_t)stat->tcp_orphan,
+			 "tcp_alloc", (json_int_t)stat->tcp_alloc, "tcp_time_wait",
+			 (json_int_t)stat->tcp_tw);
+}
+
+/* ---- what must be true of a good cell ---- */
+
+static void check_client(struct measurement *m)
+{
+	if (m->cell->load == CELL_WRK) {
+		if (m->wrk.socket_errors || m->wrk.bad_status)
+			fail(m, "wrk saw %" PRIu64 " socket errors and %" PRIu64 " bad statuses",
+			     m->wrk.socket_errors, m->wrk.bad_status);
+		return;
+	}
+	if (m->result.failed)
+		fail(m, "%" PRIu64 " of %" PRIu64 " connections failed, %s: %s", m->result.failed,
+		     m->result.started, m->result.error[0].phase, m->result.error[0].reason);
+	else if (!m->result.good)
+		fail(m, "no connection was made");
+	else if (m->has_server && connections(m) != (double)m->result.started)
+		fail(m, "storm made %" PRIu64 " connections, the server counted %.0f",
+		     m->result.started, connections(m));
+}
+
+static void check_sockets(struct measurement *m)
+{
+	const struct sockstat *before = &m->sockets_before, *after = &m->sockets_after;
+	bool back = sockstat_wait(m->setup->files, before, SOCKETS_NS, &m->sockets_after);
+
+	json_object_set_new(m->record, "sockets",
+			    json_pack("{s:o,s:o,s:b}", "before", sockets_json(before), "after",
+				      sockets_json(after), "back", back));
+	if (!back)
+		fail(m,
+		     "sockets are left over %lld s after the server's end: used %" PRIu64
+		     " -> %" PRIu64 ", TCP in use %" PRIu64 " -> %" PRIu64 ", allocated %" PRIu64
+		     " -> %" PRIu64,
+		     SOCKETS_NS / 1000000000, before->used, after->used, before->tcp_inuse,
+		     after->tcp_inuse, before->tcp_alloc, after->tcp_alloc);
+}
+
+/* ---- the cell ---- */
+
+static bool measure(struct measurement *m)
+{
+	struct sockaddr_in address;
+
+	return start_target(m, &address) && start_client(m, &address) &&
+	       sockstat_read(m->setup->files, &m->sockets_ready) == 0 && warm_up(m) &&
+	       read_before(m) && drive(m) && read_after(m);
+}
+
+static void take_down(struct measurement *m)
+{
+	storm_destroy(m->storm);
+	if (m->sink)
+		sink_stop(m->sink);
+	if (m->has_server) {
+		char why[WHY_MAX] = "";
+
+		if (!server_stop(&m->server, why, sizeof(why)))
+			fail(m, "%s", why);
+	}
+}
+
+static enum cell_outcome conclude(struct measurement *m)
+{
+	enum cell_outcome outcome = CELL_OK;
+
+	if (m->why[0])
+		outcome = m->unsupported && !m->cell->asked_for ? CELL_SKIPPED : CELL_FAILED;
+	json_object_set_new(m->record, "outcome", json_string(cell_outcomes[outcome]));
+	json_object_set_new(m->record, "reason", m->why[0] ? json_string(m->why) : json_null());
+	return outcome;
+}
+
+enum cell_outcome cell_run(const struct cell *cell, const struct cell_setup *setup, json_t *record)
+{
+	struct measurement *m = calloc(1, sizeof(*m));
+	enum cell_outcome outcome;
+	bool measured;
+
+	if (!m)
+		abort();
+	m->cell = cell;
+	m->setup = setup;
+	m->record = record;
+	json_object_set_new(record, "cell",
+			    json_pack("{s:s,s:i,s:s,s:s,s:s,s:i}", "accept", cell->accept,
+				      "workers", (int)cell->workers, "fd_table", cell->fd_table,
+				      "listener", setup->listener, "load", cell_loads[cell->load],
+				      "repetition", (int)cell->repetition));
+	if (sockstat_read(setup->files, &m->sockets_before) < 0) {
+		fail(m, "cannot read /proc/net/sockstat");
+	} else {
+		measured = measure(m);
+		if (!measured)
+			fail(m, "cannot read /proc/net/sockstat");
+		record_server(m);
+		if (measured) {
+			check_client(m);
+			record_lock(m);
+		}
+		if (cell->load == CELL_WRK)
+			json_object_set_new(record, "wrk", wrk_json(&m->wrk));
+		else
+			json_object_set_new(
+				record, "storm",
+				json_pack("{s:o,s:o}", "load",
+					  storm_options_json(&setup->storm, &setup->load), "result",
+					  storm_result_json(&m->result)));
+		take_down(m);
+		if (!m->unsupported)
+			check_sockets(m);
+	}
+	outcome = conclude(m);
+	json_decref(m->totals_before);
+	json_decref(m->totals_after);
+	free(m);
+	return outcome;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* What a figure was measured on: kernel, CPU, virtualisation, limits, revision of this program. */
+#ifndef BENCH_ENVIRONMENT_H
+#define BENCH_ENVIRONMENT_H
+
+#include "procfile.h"
+
+#include <jansson.h>
+
+json_t *environment_json(struct procfile *files);
+
+#endif

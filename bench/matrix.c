@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* See matrix.h. */
+#include "matrix.h"
+#include "rng.h"
+
+#include <stdlib.h>
+
+const char *const matrix_accepts[] = { "epoll", "accept4", "multishot", "install",
+				       "dup3",	"dup",	   "direct",	NULL };
+const char *const matrix_fd_tables[] = { "shared", "private", NULL };
+
+static size_t make_pass(const struct matrix_axes *axes, unsigned int repetition, struct cell *cells)
+{
+	size_t n = 0;
+
+	if (axes->self_check)
+		cells[n++] = (struct cell){ .accept = CELL_SELF_CHECK,
+					    .fd_table = "shared",
+					    .repetition = repetition };
+	for (size_t a = 0; a < axes->accepts.n; a++)
+		for (size_t w = 0; w < axes->workers.n; w++)
+			for (size_t t = 0; t < axes->fd_tables.n; t++)
+				for (size_t l = 0; l < axes->loads.n; l++)
+					cells[n++] = (struct cell){
+						.accept = matrix_accepts[axes->accepts.item[a]],
+						.workers = (unsigned int)axes->workers.item[w],
+						.fd_table =
+							matrix_fd_tables[axes->fd_tables.item[t]],
+						.load = (enum cell_load)axes->loads.item[l],
+						.repetition = repetition,
+						.asked_for = axes->asked_for,
+					};
+	return n;
+}
+
+static void shuffle(struct cell *cells, size_t n, uint64_t *rng)
+{
+	for (size_t i = n; i > 1; i--) {
+		size_t k = rng_below(rng, i);
+		struct cell cell = cells[i - 1];
+
+		cells[i - 1] = cells[k];
+		cells[k] = cell;
+	}
+}
+
+bool matrix_make(const struct matrix_axes *axes, uint64_t seed, struct matrix *matrix)
+{
+	size_t pass = axes->self_check +
+		      axes->accepts.n * axes->workers.n * axes->fd_tables.n * axes->loads.n;
+
+	matrix->n = 0;
+	matrix->cells = calloc(pass * axes->repetitions, sizeof(*matrix->cells));
+	if (!matrix->cells)
+		return false;
+	for (uint64_t r = 1; r <= axes->repetitions; r++) {
+		make_pass(axes, (unsigned int)r, matrix->cells + matrix->n);
+		shuffle(matrix->cells + matrix->n, pass, &seed);
+		matrix->n += pass;
+	}
+	return true;
+}
+
+void matrix_free(struct matrix *matrix)
+{
+	free(matrix->cells);
+}

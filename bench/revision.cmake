@@ -1,0 +1,20 @@
+# Writes revision.h with the revision the tree is at, "+dirty" when it is changed. Run at every build;
+# touches the file only when the text is another.
+execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD
+	OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE no_git)
+if(no_git)
+	set(revision "unknown")
+else()
+	execute_process(COMMAND git -C ${SOURCE} diff --quiet HEAD RESULT_VARIABLE dirty ERROR_QUIET)
+	if(dirty)
+		string(APPEND revision "+dirty")
+	endif()
+endif()
+set(text "#define REVISION \"${revision}\"\n")
+set(old "")
+if(EXISTS ${OUT})
+	file(READ ${OUT} old)
+endif()
+if(NOT text STREQUAL old)
+	file(WRITE ${OUT} "${text}")
+endif()
