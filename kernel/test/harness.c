@@ -1,0 +1,290 @@
+/* harness.c - see harness.h */
+#include "harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FAILURES_SHOWN	20
+#define FILE_MAGIC	0x64757000u
+
+static const char *test_name = "?";
+static unsigned long checks, failures;
+
+uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static bool opcode_known(void)
+{
+	struct io_uring_probe *probe = io_uring_get_probe();
+	bool known = probe && probe->last_op >= OP_DUP && (probe->ops[OP_DUP].flags & IO_URING_OP_SUPPORTED);
+
+	io_uring_free_probe(probe);
+	return known;
+}
+
+void test_start(const char *name)
+{
+	struct rlimit files = { 4096, 4096 };
+	struct utsname host;
+
+	test_name = name;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	uname(&host);
+	if (!opcode_known()) {
+		printf("%s: no IORING_OP_DUP in Linux %s\n", name, host.release);
+		/* a kernel built here that lacks it is a failure, not a reason to skip */
+		exit(strstr(host.release, "-dup-") ? EXIT_BAD : EXIT_SKIP);
+	}
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		must_(-errno, __FILE__, __LINE__, "setrlimit");
+}
+
+int test_end(void)
+{
+	printf("%s: %lu checks, %lu failed\n", test_name, checks, failures);
+	return failures || !checks ? EXIT_BAD : EXIT_GOOD;
+}
+
+static void say_failure(const char *file, int line, const char *what, const char *format, va_list args)
+{
+	const char *base = strrchr(file, '/');
+
+	if (__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED) > FAILURES_SHOWN)
+		return;
+	flockfile(stdout);
+	printf("%s: FAILED %s:%d: %s: ", test_name, base ? base + 1 : file, line, what);
+	vprintf(format, args);
+	printf("\n");
+	funlockfile(stdout);
+}
+
+bool check_(bool good, const char *file, int line, const char *what, const char *format, ...)
+{
+	va_list args;
+
+	__atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED);
+	if (good)
+		return true;
+	va_start(args, format);
+	say_failure(file, line, what, format, args);
+	va_end(args);
+	return false;
+}
+
+bool check_res_(int got, int want, const char *file, int line, const char *format, ...)
+{
+	char what[64];
+	va_list args;
+
+	__atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED);
+	if (got == want)
+		return true;
+	snprintf(what, sizeof(what), "result %s", res_name(got));
+	snprintf(what + strlen(what), sizeof(what) - strlen(what), ", not %s", res_name(want));
+	va_start(args, format);
+	say_failure(file, line, what, format, args);
+	va_end(args);
+	return false;
+}
+
+long must_(long result, const char *file, int line, const char *what)
+{
+	int error = result < -1 ? (int)-result : errno;
+
+	if (result >= 0)
+		return result;
+	printf("%s: cannot go on: %s:%d: %s: %s\n", test_name, file, line, what, strerror(error));
+	exit(EXIT_BAD);
+}
+
+const char *res_name(int res)
+{
+	static _Thread_local char text[4][16];
+	static _Thread_local unsigned turn;
+	const char *name = res < 0 ? strerrorname_np(-res) : NULL;
+
+	if (name)
+		return name;
+	turn = (turn + 1) % 4;
+	snprintf(text[turn], sizeof(text[turn]), "%d", res);
+	return text[turn];
+}
+
+void ring_open(struct io_uring *ring, unsigned entries, unsigned flags)
+{
+	MUST(io_uring_queue_init(entries, ring, flags));
+}
+
+struct io_uring_sqe *ring_sqe(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (!sqe) {
+		MUST(io_uring_submit(ring));
+		sqe = io_uring_get_sqe(ring);
+	}
+	MUST(sqe ? 0 : -EBUSY);
+	memset(sqe, 0, sizeof(*sqe));
+	return sqe;
+}
+
+void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup)
+{
+	sqe->opcode = OP_DUP;
+	sqe->flags = (__u8)dup->sqe_flags;
+	sqe->fd = dup->fd;
+	sqe->splice_fd_in = dup->new_fd;	/* dup_new_fd */
+	sqe->rw_flags = (int)dup->flags;	/* dup_flags */
+	sqe->personality = (__u16)dup->personality;
+}
+
+int ring_reap(struct io_uring *ring, uint64_t *user_data)
+{
+	struct __kernel_timespec limit = { .tv_sec = WAIT_S };
+	struct io_uring_cqe *cqe;
+	int res;
+
+	do
+		res = io_uring_wait_cqe_timeout(ring, &cqe, &limit);
+	while (res == -EINTR);
+	if (res == -ETIME) {
+		printf("%s: cannot go on: no completion within %d s\n", test_name, WAIT_S);
+		exit(EXIT_BAD);
+	}
+	MUST(res);
+	res = cqe->res;
+	if (user_data)
+		*user_data = cqe->user_data;
+	io_uring_cqe_seen(ring, cqe);
+	return res;
+}
+
+int ring_submit_wait(struct io_uring *ring)
+{
+	int submitted;
+
+	do
+		submitted = io_uring_submit(ring);
+	while (submitted == -EINTR);
+	MUST(submitted);
+	return ring_reap(ring, NULL);
+}
+
+int do_dup(struct io_uring *ring, const struct dup *dup)
+{
+	fill_dup(ring_sqe(ring), dup);
+	return ring_submit_wait(ring);
+}
+
+int file_make(uint32_t id)
+{
+	uint32_t contents[2] = { FILE_MAGIC, id };
+	int fd = (int)MUST(memfd_create("file", MFD_CLOEXEC));
+
+	MUST(pwrite(fd, contents, sizeof(contents), 0) == sizeof(contents) ? 0 : -EIO);
+	return fd;
+}
+
+int file_id(int fd)
+{
+	uint32_t contents[2] = { 0 };
+	ssize_t n = pread(fd, contents, sizeof(contents), 0);
+
+	if (n < 0)
+		return -errno;
+	return n == sizeof(contents) && contents[0] == FILE_MAGIC ? (int)contents[1] : -ENODATA;
+}
+
+int slot_id(struct io_uring *ring, int slot)
+{
+	uint32_t contents[2] = { 0 };
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+	int n;
+
+	sqe->opcode = IORING_OP_READ;
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->fd = slot;
+	sqe->addr = (uintptr_t)contents;
+	sqe->len = sizeof(contents);
+	n = ring_submit_wait(ring);
+	if (n < 0)
+		return n;
+	return n == sizeof(contents) && contents[0] == FILE_MAGIC ? (int)contents[1] : -ENODATA;
+}
+
+bool fd_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+bool fd_cloexec(int fd)
+{
+	return (int)MUST(fcntl(fd, F_GETFD)) & FD_CLOEXEC;
+}
+
+int fd_free_above(int from)
+{
+	while (fd_open(from))
+		from++;
+	return from;
+}
+
+/* A file is released when the task that dropped it next returns to user space: give it time. */
+bool pipe_hung_up(int read_end)
+{
+	struct pollfd poll_fd = { .fd = read_end };
+
+	return poll(&poll_fd, 1, WAIT_S * 1000) == 1 && (poll_fd.revents & POLLHUP);
+}
+
+bool pipe_alive(int read_end)
+{
+	struct pollfd poll_fd = { .fd = read_end };
+
+	return poll(&poll_fd, 1, 0) == 0;
+}
+
+void slots_register(struct io_uring *ring, unsigned count)
+{
+	MUST(io_uring_register_files_sparse(ring, count));
+}
+
+void slot_set(struct io_uring *ring, int slot, int fd)
+{
+	if (fd < 0)
+		fd = -1;
+	MUST(io_uring_register_files_update(ring, (unsigned)slot, &fd, 1));
+}
+
+int flush_file_make(void)
+{
+	static unsigned count;
+	struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "/dup-%d-%u", getpid(), __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED));
+	fd = (int)MUST(mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attr));
+	MUST(mq_unlink(name));
+	return fd;
+}

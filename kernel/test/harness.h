@@ -1,0 +1,87 @@
+/*
+ * harness.h - what the tests of IORING_OP_DUP share.
+ *
+ * The tests speak the raw interface: they fill the SQE themselves and use liburing only to set up a
+ * ring and to move entries. Nothing here knows how the kernel does it, so the programs judge any
+ * implementation of the interface. Needs Linux 7.3 with the series in kernel/patches; where the
+ * opcode is missing a test exits with 77.
+ */
+#ifndef DUP_TEST_HARNESS_H
+#define DUP_TEST_HARNESS_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define OP_DUP			65	/* after IORING_OP_URING_CMD128 */
+#define DUP_NO_CLOEXEC		(1U << 0)
+#define DUP_OLD_FIXED		(1U << 1)
+#define DUP_NEW_FIXED		(1U << 2)
+#define SLOT_ALLOC		((int)~0U)
+
+enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2, EXIT_SKIP = 77 };
+
+/* one DUP as an application would ask for it */
+struct dup {
+	int fd;			/* source: fd or slot */
+	int new_fd;		/* destination: fd, slot or SLOT_ALLOC */
+	unsigned flags;		/* DUP_* */
+	unsigned sqe_flags;	/* IOSQE_* */
+	int personality;
+};
+
+/* Says which test this is, lets no orphan survive it, skips without the opcode. */
+void test_start(const char *name);
+
+/* The exit code: prints the number of checks and of failures. */
+int test_end(void);
+
+/* Counts a check; when it fails, says where and what. */
+#define CHECK(condition, ...) check_(!!(condition), __FILE__, __LINE__, #condition, __VA_ARGS__)
+bool check_(bool good, const char *file, int line, const char *what, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* The result has to be this one. */
+#define CHECK_RES(got, want, ...) check_res_(got, want, __FILE__, __LINE__, __VA_ARGS__)
+bool check_res_(int got, int want, const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* For what the test itself cannot do without: ends the program. */
+#define MUST(expression) must_((long)(expression), __FILE__, __LINE__, #expression)
+long must_(long result, const char *file, int line, const char *what);
+
+/* "EBADF" for -EBADF, the number for what is none */
+const char *res_name(int res);
+
+void ring_open(struct io_uring *ring, unsigned entries, unsigned flags);
+struct io_uring_sqe *ring_sqe(struct io_uring *ring);
+void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup);
+int ring_submit_wait(struct io_uring *ring);	/* submits one, returns the result of one */
+int ring_reap(struct io_uring *ring, uint64_t *user_data);	/* waits, at most WAIT_S */
+
+int do_dup(struct io_uring *ring, const struct dup *dup);
+#define DUP(ring, ...) do_dup(ring, &(struct dup){ __VA_ARGS__ })
+
+/* Files that tell which one they are: a memfd with its name as contents. */
+int file_make(uint32_t id);
+int file_id(int fd);				/* -errno if it is no such file */
+int slot_id(struct io_uring *ring, int slot);	/* the same for a direct descriptor */
+
+bool fd_open(int fd);
+bool fd_cloexec(int fd);
+int fd_free_above(int from);		/* a number that is not in use */
+bool pipe_hung_up(int read_end);	/* is the last write end gone? waits for it */
+bool pipe_alive(int read_end);		/* is there a write end? does not wait */
+
+void slot_set(struct io_uring *ring, int slot, int fd);	/* fd < 0 empties it */
+void slots_register(struct io_uring *ring, unsigned count);
+
+/* a file with a ->flush() method: a POSIX message queue */
+int flush_file_make(void);
+
+uint64_t now_ms(void);
+
+#define WAIT_S 30
+
+#endif
