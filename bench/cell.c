@@ -78,6 +78,18 @@ static bool is_self_check(const struct measurement *m)
 
 /* ---- the server ---- */
 
+/* The server's further options as one text: cells that differ in them are different cells. */
+static json_t *extra_options(const struct cell_setup *setup)
+{
+	char text[1024] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < setup->server_args->n && used < sizeof(text); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? " " : "",
+					 setup->server_args->item[i]);
+	return json_string(text);
+}
+
 static void set_command(struct measurement *m, char *const argv[])
 {
 	json_t *command = json_array();
@@ -424,10 +436,11 @@ enum cell_outcome cell_run(const struct cell *cell, const struct cell_setup *set
 	m->setup = setup;
 	m->record = record;
 	json_object_set_new(record, "cell",
-			    json_pack("{s:s,s:i,s:s,s:s,s:s,s:i}", "accept", cell->accept,
+			    json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:o}", "accept", cell->accept,
 				      "workers", (int)cell->workers, "fd_table", cell->fd_table,
 				      "listener", setup->listener, "load", cell_loads[cell->load],
-				      "repetition", (int)cell->repetition));
+				      "repetition", (int)cell->repetition, "server_options",
+				      extra_options(setup)));
 	if (sockstat_read(setup->files, &m->sockets_before) < 0) {
 		fail(m, "cannot read /proc/net/sockstat");
 	} else {

@@ -11,6 +11,7 @@
  */
 #include "bare.h"
 #include "option.h"
+#include "report.h"
 #include "run_cmd.h"
 #include "storm_cmd.h"
 
@@ -23,6 +24,7 @@ static const struct command {
 	const char *what;
 } commands[] = {
 	{ "run", run_command, "measure a matrix of cells, append a record for each" },
+	{ "report", report_command, "make RESULTS.md from records" },
 	{ "storm", storm_command, "drive any server by address and port" },
 	{ "bare", bare_command, "the floor: a bare accept-answer-close loop" },
 };

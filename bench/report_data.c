@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* See report_data.h. */
+#include "report_data.h"
+#include "cell.h"
+#include "matrix.h"
+#include "record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *report_part(json_t *record, const char *part)
+{
+	char copy[64];
+	char *cursor = copy, *name;
+
+	snprintf(copy, sizeof(copy), "%s", part);
+	while ((name = strsep(&cursor, ".")))
+		record = json_object_get(record, name);
+	return record;
+}
+
+/* What makes two environments the same machine. */
+static bool same_machine(json_t *a, json_t *b)
+{
+	static const char *const keys[] = {
+		"kernel_release", "kernel_version", "lock_stat", "virtualisation", "cpu",
+		"cpus",		  "memory_mib"
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i])))
+			return false;
+	return true;
+}
+
+static int rank(const char *accept)
+{
+	int i = 0;
+
+	if (!strcmp(accept, CELL_SELF_CHECK))
+		return -1;
+	while (matrix_accepts[i] && strcmp(matrix_accepts[i], accept))
+		i++;
+	return i;
+}
+
+static int compare_text(json_t *a, json_t *b, const char *part, const char *key)
+{
+	return strcmp(record_text(a, part, key), record_text(b, part, key));
+}
+
+static int compare_number(json_t *a, json_t *b, const char *part, const char *key)
+{
+	double x = json_number_value(json_object_get(report_part(a, part), key));
+	double y = json_number_value(json_object_get(report_part(b, part), key));
+
+	return (x > y) - (x < y);
+}
+
+/* Everything that makes two cells different ones, in the order of the tables; 0: the same cell. */
+static int compare_load(json_t *a, json_t *b)
+{
+	static const char *const texts[] = { "listener", "load", "server_options" };
+	static const char *const loads[] = { "load", "protocol", "close" };
+	static const char *const numbers[] = { "requests",   "concurrency", "connections",
+					       "duration_s", "rate_per_s",  "threads",
+					       "sources" };
+	int order = 0;
+
+	for (size_t i = 0; !order && i < 3; i++)
+		order = compare_text(a, b, "cell", texts[i]);
+	for (size_t i = 0; !order && i < 3; i++) {
+		const char *x =
+			json_string_value(json_object_get(report_part(a, "storm.load"), loads[i]));
+		const char *y =
+			json_string_value(json_object_get(report_part(b, "storm.load"), loads[i]));
+
+		order = strcmp(x ? x : "", y ? y : "");
+	}
+	for (size_t i = 0; !order && i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		order = compare_number(a, b, "storm.load", numbers[i]);
+	/* Figures of two instruments do not mix. */
+	return order ? order : compare_text(a, b, "lock", "instrument");
+}
+
+static int compare_cells(const void *p, const void *q)
+{
+	json_t *a = ((const struct report_cell *)p)->first;
+	json_t *b = ((const struct report_cell *)q)->first;
+	const char *x = record_text(a, "cell", "accept"), *y = record_text(b, "cell", "accept");
+	int order = compare_load(a, b);
+
+	if (!order)
+		order = compare_text(b, a, "cell", "fd_table"); /* shared first */
+	if (!order)
+		order = compare_number(a, b, "cell", "workers");
+	if (!order)
+		order = rank(x) - rank(y);
+	return order ? order : strcmp(x, y);
+}
+
+static void *grow(void *array, size_t n, size_t size)
+{
+	array = realloc(array, (n + 1) * size);
+	if (!array)
+		abort();
+	memset((char *)array + n * size, 0, size);
+	return array;
+}
+
+static struct report_machine *find_machine(struct report_data *data, json_t *environment)
+{
+	struct report_machine *machine;
+
+	for (size_t i = 0; i < data->n_machines; i++)
+		if (same_machine(data->machines[i].environment, environment))
+			return &data->machines[i];
+	data->machines = grow(data->machines, data->n_machines, sizeof(*data->machines));
+	machine = &data->machines[data->n_machines++];
+	machine->environment = environment;
+	machine->bad = json_array();
+	machine->all = json_array();
+	return machine;
+}
+
+static void add_to_cell(struct report_machine *machine, json_t *record)
+{
+	struct report_cell wanted = { .first = record };
+	struct report_cell *cell;
+
+	for (size_t i = 0; i < machine->n_cells; i++) {
+		if (!compare_cells(&machine->cells[i], &wanted)) {
+			json_array_append(machine->cells[i].good, record);
+			return;
+		}
+	}
+	machine->cells = grow(machine->cells, machine->n_cells, sizeof(*machine->cells));
+	cell = &machine->cells[machine->n_cells++];
+	cell->first = record;
+	cell->good = json_array();
+	json_array_append(cell->good, record);
+}
+
+void report_sort(json_t *records, struct report_data *data)
+{
+	json_t *record;
+	size_t i;
+
+	memset(data, 0, sizeof(*data));
+	json_array_foreach (records, i, record) {
+		struct report_machine *machine =
+			find_machine(data, json_object_get(record, "environment"));
+		const char *outcome = json_string_value(json_object_get(record, "outcome"));
+
+		json_array_append(machine->all, record);
+		if (!strcmp(outcome, "ok"))
+			add_to_cell(machine, record);
+		else
+			json_array_append(machine->bad, record);
+	}
+	for (i = 0; i < data->n_machines; i++)
+		if (data->machines[i].n_cells)
+			qsort(data->machines[i].cells, data->machines[i].n_cells,
+			      sizeof(*data->machines[i].cells), compare_cells);
+}
+
+void report_free(struct report_data *data)
+{
+	for (size_t i = 0; i < data->n_machines; i++) {
+		for (size_t k = 0; k < data->machines[i].n_cells; k++)
+			json_decref(data->machines[i].cells[k].good);
+		free(data->machines[i].cells);
+		json_decref(data->machines[i].bad);
+		json_decref(data->machines[i].all);
+	}
+	free(data->machines);
+}
+
+struct report_values report_values(const struct report_cell *cell, const char *part,
+				   const char *key)
+{
+	struct report_values values = { .value = calloc(json_array_size(cell->good) + 1,
+							sizeof(double)) };
+	json_t *record;
+	size_t i;
+
+	if (!values.value)
+		abort();
+	json_array_foreach (cell->good, i, record) {
+		json_t *number = json_object_get(report_part(record, part), key);
+
+		if (json_is_number(number))
+			values.value[values.n++] = json_number_value(number);
+	}
+	return values;
+}
+
+struct summary report_summary(const struct report_cell *cell, const char *part, const char *key)
+{
+	struct report_values values = report_values(cell, part, key);
+	struct summary summary = stats_summary(values.value, values.n);
+
+	free(values.value);
+	return summary;
+}
+
+const struct report_cell *report_baseline(const struct report_machine *machine,
+					  const struct report_cell *cell)
+{
+	for (size_t i = 0; i < machine->n_cells; i++) {
+		json_t *other = machine->cells[i].first;
+
+		if (!strcmp(record_text(other, "cell", "accept"), "epoll") &&
+		    !compare_load(other, cell->first) &&
+		    !compare_text(other, cell->first, "cell", "fd_table") &&
+		    !compare_number(other, cell->first, "cell", "workers"))
+			return &machine->cells[i];
+	}
+	return NULL;
+}

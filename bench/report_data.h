@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records sorted into what belongs together: machines (kernel and virtualisation), and on each the
+ * cells, every one with its repetitions. Figures of two machines are never in one group.
+ */
+#ifndef BENCH_REPORT_DATA_H
+#define BENCH_REPORT_DATA_H
+
+#include "stats.h"
+
+#include <jansson.h>
+
+struct report_cell {
+	json_t *first; /* names the cell; its repetitions differ in nothing that matters here */
+	json_t *good;  /* array of its records with outcome ok */
+};
+
+struct report_machine {
+	json_t *environment;
+	size_t n_cells;
+	struct report_cell *cells;
+	json_t *bad; /* array of records that failed or were skipped */
+	json_t *all;
+};
+
+struct report_data {
+	size_t n_machines;
+	struct report_machine *machines;
+};
+
+void report_sort(json_t *records, struct report_data *data);
+void report_free(struct report_data *data);
+
+/* A figure over the repetitions; `part` may be a path of two, as in "storm.result". */
+struct report_values {
+	size_t n;
+	double *value;
+};
+
+struct report_values report_values(const struct report_cell *cell, const char *part,
+				   const char *key);
+struct summary report_summary(const struct report_cell *cell, const char *part, const char *key);
+
+/* The cell with the same everything but accept path epoll, or NULL. */
+const struct report_cell *report_baseline(const struct report_machine *machine,
+					  const struct report_cell *cell);
+
+json_t *report_part(json_t *record, const char *part);
+
+#endif
