@@ -80,6 +80,22 @@ void slots_register(struct io_uring *ring, unsigned count);
 /* a file with a ->flush() method: a POSIX message queue */
 int flush_file_make(void);
 
+/*
+ * A file whose ->flush() takes as long as the test likes: one file of a FUSE file system that this
+ * process serves. Needs root and /dev/fuse.
+ */
+struct slow_fs;
+struct slow_fs *slow_fs_mount(void);
+void slow_fs_unmount(struct slow_fs *fs);
+int slow_fs_open(struct slow_fs *fs);		/* a new fd of the file */
+void slow_fs_hold(struct slow_fs *fs, bool hold);	/* answer no FLUSH until released */
+bool slow_fs_wait_flush(struct slow_fs *fs);	/* until a FLUSH is being held */
+unsigned slow_fs_flushes(struct slow_fs *fs);
+unsigned slow_fs_releases(struct slow_fs *fs);
+
+/* how many io-wq workers this process has: one comes into being with the first request that is punted */
+int io_workers(void);
+
 uint64_t now_ms(void);
 
 #define WAIT_S 30

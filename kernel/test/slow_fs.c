@@ -1,0 +1,216 @@
+/*
+ * slow_fs.c - the least FUSE file system with a file whose ->flush() can be held up. See harness.h.
+ *
+ * One thread answers the kernel: the root folder, one file in it, and FLUSH when it is allowed to.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+enum { ROOT_NODE = 1, FILE_NODE = 2, HELD_MAX = 64, BUFFER = 1 << 17 };
+
+struct slow_fs {
+	int fd;			/* /dev/fuse */
+	pthread_t server;
+	char dir[64], path[80];
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool hold;
+	uint64_t held[HELD_MAX];	/* FLUSH requests that wait for their answer */
+	unsigned held_count, flushes, releases;
+	char buffer[BUFFER];
+};
+
+static void reply(struct slow_fs *fs, uint64_t unique, int error, const void *body, size_t size)
+{
+	struct {
+		struct fuse_out_header header;
+		char body[256];
+	} out = { .header = { .len = (uint32_t)(sizeof(out.header) + size), .error = error, .unique = unique } };
+
+	if (size)
+		memcpy(out.body, body, size);
+	/* a request that was interrupted or aborted is gone: nothing to do about it */
+	if (write(fs->fd, &out, out.header.len) < 0)
+		return;
+}
+
+static struct fuse_attr attributes(uint64_t node)
+{
+	return (struct fuse_attr){
+		.ino = node,
+		.mode = node == ROOT_NODE ? S_IFDIR | 0755 : S_IFREG | 0600,
+		.nlink = 1,
+	};
+}
+
+static void handle_flush(struct slow_fs *fs, uint64_t unique)
+{
+	bool held;
+
+	pthread_mutex_lock(&fs->mutex);
+	fs->flushes++;
+	held = fs->hold && fs->held_count < HELD_MAX;
+	if (held)
+		fs->held[fs->held_count++] = unique;
+	pthread_cond_broadcast(&fs->changed);
+	pthread_mutex_unlock(&fs->mutex);
+	if (!held)
+		reply(fs, unique, 0, NULL, 0);
+}
+
+static void handle(struct slow_fs *fs, const struct fuse_in_header *in)
+{
+	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096 };
+	struct fuse_entry_out entry = { .nodeid = FILE_NODE, .attr = attributes(FILE_NODE) };
+	struct fuse_attr_out attr = { .attr = attributes(in->nodeid) };
+	struct fuse_open_out opened = { .fh = 1 };
+
+	switch (in->opcode) {
+	case FUSE_INIT:
+		reply(fs, in->unique, 0, &init, sizeof(init));
+		break;
+	case FUSE_LOOKUP:
+		reply(fs, in->unique, 0, &entry, sizeof(entry));
+		break;
+	case FUSE_GETATTR:
+		reply(fs, in->unique, 0, &attr, sizeof(attr));
+		break;
+	case FUSE_OPEN:
+		reply(fs, in->unique, 0, &opened, sizeof(opened));
+		break;
+	case FUSE_FLUSH:
+		handle_flush(fs, in->unique);
+		break;
+	case FUSE_RELEASE:
+		pthread_mutex_lock(&fs->mutex);
+		fs->releases++;
+		pthread_cond_broadcast(&fs->changed);
+		pthread_mutex_unlock(&fs->mutex);
+		reply(fs, in->unique, 0, NULL, 0);
+		break;
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_INTERRUPT:
+		break;	/* these have no answer */
+	default:
+		reply(fs, in->unique, -ENOSYS, NULL, 0);
+	}
+}
+
+static void *serve(void *argument)
+{
+	struct slow_fs *fs = argument;
+
+	for (;;) {
+		ssize_t n = read(fs->fd, fs->buffer, sizeof(fs->buffer));
+
+		if (n >= (ssize_t)sizeof(struct fuse_in_header))
+			handle(fs, (struct fuse_in_header *)fs->buffer);
+		else if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
+			continue;
+		else
+			return NULL;	/* unmounted */
+	}
+}
+
+struct slow_fs *slow_fs_mount(void)
+{
+	struct slow_fs *fs = calloc(1, sizeof(*fs));
+	char options[128];
+
+	MUST(fs ? 0 : -ENOMEM);
+	pthread_mutex_init(&fs->mutex, NULL);
+	pthread_cond_init(&fs->changed, NULL);
+	strcpy(fs->dir, "/tmp/slow_fs.XXXXXX");
+	MUST(mkdtemp(fs->dir) ? 0 : -1);
+	snprintf(fs->path, sizeof(fs->path), "%s/file", fs->dir);
+	fs->fd = (int)MUST(open("/dev/fuse", O_RDWR | O_CLOEXEC));
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fs->fd);
+	MUST(mount("slow_fs", fs->dir, "fuse", MS_NOSUID | MS_NODEV, options));
+	MUST(-pthread_create(&fs->server, NULL, serve, fs));
+	return fs;
+}
+
+void slow_fs_unmount(struct slow_fs *fs)
+{
+	slow_fs_hold(fs, false);
+	MUST(umount2(fs->dir, MNT_DETACH));
+	pthread_join(fs->server, NULL);
+	close(fs->fd);
+	rmdir(fs->dir);
+	free(fs);
+}
+
+int slow_fs_open(struct slow_fs *fs)
+{
+	return (int)MUST(open(fs->path, O_RDONLY | O_CLOEXEC));
+}
+
+void slow_fs_hold(struct slow_fs *fs, bool hold)
+{
+	pthread_mutex_lock(&fs->mutex);
+	fs->hold = hold;
+	if (!hold) {
+		for (unsigned i = 0; i < fs->held_count; i++)
+			reply(fs, fs->held[i], 0, NULL, 0);
+		fs->held_count = 0;
+	}
+	pthread_mutex_unlock(&fs->mutex);
+}
+
+bool slow_fs_wait_flush(struct slow_fs *fs)
+{
+	struct timespec end;
+	int error = 0;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += WAIT_S;
+	pthread_mutex_lock(&fs->mutex);
+	while (!fs->held_count && !error)
+		error = pthread_cond_timedwait(&fs->changed, &fs->mutex, &end);
+	pthread_mutex_unlock(&fs->mutex);
+	return !error;
+}
+
+unsigned slow_fs_flushes(struct slow_fs *fs)
+{
+	return __atomic_load_n(&fs->flushes, __ATOMIC_ACQUIRE);
+}
+
+unsigned slow_fs_releases(struct slow_fs *fs)
+{
+	return __atomic_load_n(&fs->releases, __ATOMIC_ACQUIRE);
+}
+
+int io_workers(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
+	int workers = 0;
+
+	MUST(tasks ? 0 : -1);
+	while ((entry = readdir(tasks))) {
+		char path[300], name[32] = "";
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (read(fd, name, sizeof(name) - 1) > 0 && !strncmp(name, "iou-wrk", 7))
+			workers++;
+		close(fd);
+	}
+	closedir(tasks);
+	return workers;
+}
