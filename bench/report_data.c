@@ -28,9 +28,12 @@ static bool same_machine(json_t *a, json_t *b)
 		"cpus",		  "memory_mib"
 	};
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i])))
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
+
+		if (x != y && !json_equal(x, y)) /* absent in both is equal as well */
 			return false;
+	}
 	return true;
 }
 

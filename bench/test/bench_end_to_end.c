@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One accept path from the command line to the record, small:
+ *
+ *	bench_end_to_end ACCEPT-BENCH ACCEPT-SERVER PATH WORKERS
+ *
+ * Every connection must be good and the sockets back; where the kernel counts its locks, the
+ * acquisitions must be the path's. Skipped where the kernel has not what the path needs.
+ */
+#include "check.h"
+#include "record.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* What the kernel's sources say a connection costs, empty accepts apart; a little for the rest. */
+static const struct {
+	const char *path;
+	double low, high;
+} bounds[] = {
+	{ "epoll", 2.00, 2.05 },   { "accept4", 2.00, 2.05 },	  { "multishot", 2.00, 2.05 },
+	{ "install", 2.00, 2.05 }, { "dup3", 3.00, 3.05 },	  { "dup", 1.00, 1.05 },
+	{ "direct", 0.00, 0.05 },  { "storm-alone", 0.00, 0.05 },
+};
+
+static void check_lock(json_t *record)
+{
+	const char *path = record_text(record, "cell", "accept");
+	double figure;
+
+	if (!record_number(record, "lock", "other_acquisitions_per_connection", &figure)) {
+		CHECK(strstr(record_text(record, "lock", "reason"), "not visible"));
+		return;
+	}
+	printf("%s: %.4f acquisitions a connection, empty accepts apart\n", path, figure);
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		if (!strcmp(bounds[i].path, path))
+			CHECK(figure >= bounds[i].low && figure <= bounds[i].high,
+			      ": %s: %.4f is not within %.2f and %.2f", path, figure, bounds[i].low,
+			      bounds[i].high);
+}
+
+static int check_record(json_t *record)
+{
+	const char *outcome = json_string_value(json_object_get(record, "outcome"));
+	const char *reason = json_string_value(json_object_get(record, "reason"));
+	json_t *storm = json_object_get(json_object_get(record, "storm"), "result");
+	json_t *sockets = json_object_get(record, "sockets");
+
+	if (reason && strstr(reason, "exit code 2")) {
+		printf("skipped: %s\n", reason);
+		return TEST_SKIPPED;
+	}
+	CHECK(!strcmp(outcome, "ok"), ": %s", reason ? reason : "");
+	CHECK(json_integer_value(json_object_get(storm, "good")) == 2000);
+	CHECK(json_integer_value(json_object_get(storm, "failed")) == 0);
+	CHECK(json_is_true(json_object_get(sockets, "back")));
+	check_lock(record);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	char out[600], command[2048], why[512];
+	json_t *records = json_array(), *record;
+	int code = 0;
+	size_t i;
+
+	if (argc != 5) {
+		fprintf(stderr, "usage: %s ACCEPT-BENCH ACCEPT-SERVER PATH WORKERS\n", argv[0]);
+		return 2;
+	}
+	snprintf(out, sizeof(out), "%s/records.ndjson", check_folder());
+	snprintf(command, sizeof(command),
+		 "'%s' run --server '%s' --out '%s' --preset smoke --paths %s --workers %s "
+		 "--connections 2000 --warm-up 500",
+		 argv[1], argv[2], out, argv[3], argv[4]);
+	CHECK(system(command) != -1);
+	if (!record_read(out, records, why, sizeof(why))) {
+		fprintf(stderr, "%s\n", why);
+		return 1;
+	}
+	CHECK(json_array_size(records) >= 1);
+	json_array_foreach (records, i, record) {
+		int this = check_record(record);
+
+		code = this ? this : code;
+	}
+	json_decref(records);
+	return check_failures ? check_end() : code;
+}

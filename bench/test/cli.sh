@@ -1,0 +1,79 @@
+#!/bin/bash
+# The command line from outside: exit codes, one line a refusal, nothing half-written.
+#   cli.sh ACCEPT-BENCH
+
+set -u
+bench=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# expect CODE TEXT ARGUMENT...: exit code, and one line on stderr with TEXT in it
+expect()
+{
+	local code=$1 text=$2 status=0 said
+
+	shift 2
+	said=$("$bench" "$@" 2>&1 >"$folder/stdout") || status=$?
+	if [ $status != "$code" ] || [[ $said != *"$text"* ]] ||
+		{ [ "$code" != 0 ] && [ "$(wc -l <<<"$said")" != 1 ]; }; then
+		echo "accept-bench $*: exit code $status, wanted $code and '$text': $said"
+		failures=$((failures + 1))
+	fi
+}
+
+for command in run report storm bare; do
+	expect 0 '' $command --help
+	grep -q "^usage: accept-bench $command" "$folder/stdout" || expect 99 '' $command --help
+	expect 2 "unknown option '--nonsense'" $command --nonsense
+	expect 2 "unexpected argument 'operand'" $command operand
+done
+expect 0 '' --help
+expect 0 '' --version
+expect 2 "unknown command 'nonsense'" nonsense
+
+expect 2 "--connect: '' is not valid" storm
+for address in 127.0.0.1 127.0.0.1:0 127.0.0.1:65536 127.0.0.1:x 300.0.0.1:80 ::1:80 host:80; do
+	expect 2 "--connect: '$address' is not valid" storm --connect $address
+done
+expect 2 "--concurrency: '0' is not valid; it takes 1 to" storm --concurrency 0
+expect 2 "needs a --duration" storm --connect 127.0.0.1:1 --connections 0
+expect 2 "at least --threads" storm --connect 127.0.0.1:1 --threads 4 --concurrency 2
+expect 2 "never closes first" storm --connect 127.0.0.1:1 --protocol echo
+expect 2 "--path must" storm --connect 127.0.0.1:1 --path index.html
+
+expect 2 "--server is needed" run --out "$folder/r"
+expect 2 "--out is needed" run --server /bin/true
+expect 2 "cannot execute '$folder/none'" run --server "$folder/none" --out "$folder/r"
+expect 2 "--paths: 'epol' is not valid" run --paths epol
+expect 2 "--resume needs the --seed" run --server /bin/true --out "$folder/r" --resume
+expect 1 "cannot write to $folder/no/r: No such file" run --server /bin/true --out "$folder/no/r"
+echo 'no record' >"$folder/foreign"
+expect 1 "will not add to this file" run --server /bin/true --out "$folder/foreign"
+[ "$(cat "$folder/foreign")" = 'no record' ] || expect 99 'the file was changed' --version
+
+expect 1 "cannot open $folder/none" report --in "$folder/none" --out "$folder/out"
+expect 1 "$folder/foreign line 1: not JSON" report --in "$folder/foreign" --out "$folder/out"
+: >"$folder/empty"
+expect 1 "no records in" report --in "$folder/empty" --out "$folder/out"
+[ ! -e "$folder/out" ] || expect 99 'a report was left' --version
+
+# A server that ends at once, one that says nonsense: the cell fails, with a record of why.
+printf '#!/bin/sh\necho "cannot listen: port 80 is in use" >&2\nexit 1\n' >"$folder/dead"
+printf '#!/bin/sh\necho "good morning"\nsleep 60\n' >"$folder/nonsense"
+chmod +x "$folder/dead" "$folder/nonsense"
+for server in dead nonsense; do
+	"$bench" run --server "$folder/$server" --out "$folder/$server.ndjson" --preset smoke \
+		--paths epoll 2>/dev/null && expect 99 'it passed' --version
+done
+grep -q '"outcome":"failed","reason":"cannot listen: port 80 is in use; exit code 1"' \
+	"$folder/dead.ndjson" || expect 99 'no reason in the record' --version
+grep -q '"reason":"the first line of' "$folder/nonsense.ndjson" || expect 99 'no reason' --version
+
+# The same records give the same bytes.
+"$bench" report --in "$folder/dead.ndjson" --out "$folder/1.md" --csv "$folder/1.csv"
+"$bench" report --in "$folder/dead.ndjson" --out "$folder/2.md" --csv "$folder/2.csv"
+cmp "$folder/1.md" "$folder/2.md" && cmp "$folder/1.csv" "$folder/2.csv" || failures=$((failures + 1))
+
+echo "$failures failures"
+[ $failures = 0 ]
