@@ -350,9 +350,10 @@ size_t http_parse(struct http_request *r, const struct http_limits *limits, cons
 				r->status = 200;
 			continue;
 		}
-		r->status = (uint16_t)parse_byte(r, limits, (unsigned char)data[i++]);
-		if (++r->header_bytes > limits->header && !r->status)
+		if (r->header_bytes++ == limits->header)
 			r->status = 431;
+		else
+			r->status = (uint16_t)parse_byte(r, limits, (unsigned char)data[i++]);
 	}
 	return i;
 }

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""Starts an accept-server for a test, and talks to it as clients nobody would want."""
+
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+GET_CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+BODY = b"hello, world\n"
+
+
+class Failure(Exception):
+    """What a test found wrong."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+def eventually(condition, message, seconds=5.0):
+    """Waits until condition() is true: for what happens soon, but not at once."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Failure(f"not within {seconds} s: {message}")
+        time.sleep(0.02)
+
+
+class Server:
+    """An accept-server on a free port. Leave the with block and it is drained and must exit 0."""
+
+    def __init__(self, binary, *options, environment=None):
+        self.process = subprocess.Popen(
+            [binary, "--port", "0", *options],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {})})
+        self.first = self.read_line()
+        match = re.search(r"listen=\[?([^\]\s]*?)\]?:(\d+) ", self.first)
+        if not match:
+            self.process.kill()
+            raise Failure(f"no first line: {self.first!r} {self.process.stderr.read()!r}")
+        self.address = (match[1], int(match[2]))
+        self.pid = self.process.pid
+        self.totals = None
+        self.log = None
+
+    def read_line(self, seconds=20.0):
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        return self.process.stdout.readline().decode() if ready else ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind:
+            self.process.kill()
+            self.log = self.process.communicate()[1].decode()
+            print(self.log, file=sys.stderr)
+            return
+        if self.totals is None:
+            self.end()
+
+    def end(self, code=0, seconds=20.0):
+        """SIGTERM; the exit code and the totals it ends with."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.wait(code, seconds)
+
+    def wait(self, code=0, seconds=20.0):
+        try:
+            out, err = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            out, err = self.process.communicate()
+            raise Failure(f"does not end within {seconds} s: {err.decode()}") from None
+        self.log = err.decode()
+        check(self.process.returncode == code,
+              f"exit code {self.process.returncode}, not {code}: {self.log}")
+        lines = [line for line in out.decode().splitlines() if line.startswith("totals ")]
+        check(lines, f"no totals at the end: {out!r}")
+        self.totals = parse_totals(lines[-1])
+        return self.totals
+
+    def now(self):
+        """The totals as of now, by SIGUSR1."""
+        self.process.send_signal(signal.SIGUSR1)
+        return parse_totals(self.read_line())
+
+    def connect(self, timeout=10.0):
+        family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
+        client = socket.socket(family)
+        client.settimeout(timeout)
+        client.connect(self.address)
+        return client
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def sockets(self):
+        """How many sockets the process has in its table of file descriptors."""
+        folder = f"/proc/{self.pid}/fd"
+        count = 0
+        for name in os.listdir(folder):
+            try:
+                count += os.readlink(f"{folder}/{name}").startswith("socket:")
+            except FileNotFoundError:
+                pass
+        return count
+
+
+def parse_totals(line):
+    check(line.startswith("totals "), f"not a totals line: {line!r}")
+    return {key: int(value) for key, value in (word.split("=") for word in line.split()[1:])}
+
+
+def read_answer(client, head=False):
+    """One whole answer: its status, its headers, its body."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = client.recv(1)
+        check(more, f"the connection ended within an answer: {data!r}")
+        data += more
+    lines = data.decode("latin-1").split("\r\n")
+    status = int(lines[0].split()[1])
+    headers = {name.lower(): value.strip()
+               for name, value in (line.split(":", 1) for line in lines[1:] if line)}
+    body = b""
+    length = 0 if head or status == 100 else int(headers.get("content-length", "0"))
+    while len(body) < length:
+        more = client.recv(length - len(body))
+        check(more, "the connection ended within a body")
+        body += more
+    return status, headers, body
+
+
+def ask(client, request=GET):
+    client.sendall(request)
+    return read_answer(client)
+
+
+def is_closed(client):
+    """Whether the server has ended the connection, read up to its end."""
+    try:
+        while client.recv(65536):
+            pass
+        return True
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def reset(client):
+    """Closes with a RST instead of a FIN."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def main(tests):
+    """Runs the functions TESTS, says how each ended, and exits 1 if one failed."""
+    failed = 0
+    for test in tests:
+        began = time.monotonic()
+        try:
+            test()
+            verdict = "ok"
+        except Failure as failure:
+            verdict = f"FAILED: {failure}"
+            failed += 1
+        except OSError as error:
+            verdict = f"FAILED: {type(error).__name__}: {error}"
+            failed += 1
+        print(f"{test.__name__} ({time.monotonic() - began:.1f} s): {verdict}", flush=True)
+    sys.exit(1 if failed else 0)
