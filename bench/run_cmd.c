@@ -255,7 +255,7 @@ static void note_done(struct run *run, json_t *records)
 static bool open_records(struct run *run)
 {
 	const char *path = run->options->out;
-	json_t *records = json_array();
+	json_t *records;
 	char why[512];
 	bool good;
 
@@ -265,6 +265,7 @@ static bool open_records(struct run *run)
 			run->out == -EBUSY ? "another run is writing to it" : strerror(-run->out));
 		return false;
 	}
+	records = json_array();
 	good = record_read(path, records, why, sizeof(why));
 	if (!good)
 		fprintf(stderr, "accept-bench run: will not add to this file: %s\n", why);
