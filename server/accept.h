@@ -31,8 +31,8 @@ struct accept_path {
 	/* Replaces the whole event loop; only epoll does. The rest is unused then. */
 	void (*run)(struct worker *w);
 
-	/* Starts accepting: an OP_ACCEPT or OP_LISTEN in flight. On a listener that is being
-	 * drained it takes what is queued, and ends with worker_accept_failed(-EAGAIN). */
+	/* Starts accepting: an OP_ACCEPT or OP_LISTEN in flight. While draining, one that takes
+	 * what is queued and does not wait: it fails with EAGAIN when that was all. */
 	void (*arm)(struct worker *w);
 
 	/* OP_LISTEN: the listener is readable. */

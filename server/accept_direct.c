@@ -14,6 +14,12 @@ void arm_direct(struct worker *w)
 	struct io_uring_sqe *sqe = worker_sqe(w, OP_ACCEPT, NULL);
 
 	/* No SOCK_CLOEXEC: a slot has no such flag, and the kernel refuses it. */
+	if (w->draining) {
+		io_uring_prep_accept_direct(sqe, w->listener, NULL, NULL, 0,
+					    IORING_FILE_INDEX_ALLOC);
+		sqe->ioprio |= IORING_ACCEPT_DONTWAIT; /* -EAGAIN when the queue is empty */
+		return;
+	}
 	io_uring_prep_multishot_accept_direct(sqe, w->listener, NULL, NULL, 0);
 }
 

@@ -2,7 +2,6 @@
 #include "acceptor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -146,10 +145,8 @@ void acceptor_steer(struct worker *w)
 		io_uring_prep_cancel64(sqe, user_data(op, 0, 0), 0);
 		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	} else if (w->draining && !w->accepting && w->listener >= 0) {
-		/* Take what is queued; not blocking, the accept ends by itself with EAGAIN. */
-		w->accepting = true;
-		w->accept_cancelled = true;
-		fcntl(w->listener, F_SETFL, fcntl(w->listener, F_GETFL) | O_NONBLOCK);
+		/* Take what is queued, one by one, until worker_accept_failed(-EAGAIN). */
+		w->accepting = w->accept_cancelled = true;
 		w->path->arm(w);
 	}
 }
