@@ -243,6 +243,9 @@ static bool read_before(struct measurement *m)
 	if (!settle(m, &m->totals_before))
 		return false;
 	m->cpu_before_ns = child_cpu_ns(&m->server.child);
+	if (m->setup->instrument)
+		m->setup->instrument->aim(m->setup->instrument,
+					  m->has_server ? m->server.child.pid : getpid());
 	return read_lock(m, &m->lock_before);
 }
 

@@ -4,29 +4,35 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
+
+static const struct lock_instrument *const instruments[] = {
+	&lock_stat_instrument, /* sees most, so it comes first */
+	&lock_contention_instrument,
+};
+
+#define N_INSTRUMENTS (sizeof(instruments) / sizeof(instruments[0]))
 
 bool lock_choose(const char *name, struct procfile *files, struct lock_instrument *chosen,
 		 char *why, size_t why_len)
 {
-	struct utsname kernel;
+	int used;
 
-	uname(&kernel);
-	if (name && strcmp(name, lock_stat_instrument.name)) {
-		snprintf(why, why_len, "no instrument is called %s", name);
-		return false;
+	used = snprintf(why, why_len, "not visible on this kernel because");
+	for (size_t i = 0; i < N_INSTRUMENTS; i++) {
+		char reason[512];
+
+		if (name && strcmp(name, instruments[i]->name))
+			continue;
+		*chosen = *instruments[i];
+		chosen->files = files;
+		if (!chosen->start(chosen, reason, sizeof(reason)))
+			return true;
+		used += snprintf(why + used, why_len - (size_t)used, "%s %s",
+				 i && !name ? "; and" : "", reason);
+		if ((size_t)used >= why_len)
+			break;
 	}
-	if (access("/proc/lock_stat", F_OK)) {
-		snprintf(why, why_len,
-			 "not visible on this kernel because %s has no /proc/lock_stat "
-			 "(CONFIG_LOCK_STAT is off)",
-			 kernel.release);
-		return false;
-	}
-	*chosen = lock_stat_instrument;
-	chosen->files = files;
-	return chosen->start(chosen, 0, why, why_len) == 0;
+	return false;
 }
 
 struct lock_counts lock_difference(const struct lock_counts *before,

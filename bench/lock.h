@@ -31,8 +31,10 @@ struct lock_instrument {
 	const char *name;
 	const char *blind; /* what it cannot see, in words for the record */
 	const char *scope; /* whose file_lock it counts */
-	/* 0, or -1 with one line in `why`. `server` is the process under test. */
-	int (*start)(struct lock_instrument *self, pid_t server, char *why, size_t why_len);
+	/* 0, or -1 with one line in `why`. Once a run; the descriptors it needs are made here. */
+	int (*start)(struct lock_instrument *self, char *why, size_t why_len);
+	/* The process under test from now on. */
+	void (*aim)(struct lock_instrument *self, pid_t server);
 	int (*read)(struct lock_instrument *self, struct lock_counts *counts, char *why,
 		    size_t why_len);
 	void (*stop)(struct lock_instrument *self);
@@ -41,6 +43,7 @@ struct lock_instrument {
 };
 
 extern const struct lock_instrument lock_stat_instrument;
+extern const struct lock_instrument lock_contention_instrument;
 
 /*
  * The best instrument this kernel has, or the one named; false with the reason when there is none.

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #define CLASS	 "&newf->file_lock"
 #define PATH	 "/proc/lock_stat"
@@ -107,13 +109,28 @@ static int lock_stat_read(struct lock_instrument *self, struct lock_counts *coun
 	return -1;
 }
 
-static int lock_stat_start(struct lock_instrument *self, pid_t server, char *why, size_t why_len)
+/* One class for all processes: there is nothing to aim at. */
+static void lock_stat_aim(struct lock_instrument *self, pid_t server)
+{
+	(void)self;
+	(void)server;
+}
+
+static int lock_stat_start(struct lock_instrument *self, char *why, size_t why_len)
 {
 	struct lock_counts counts;
-	char *text = procfile_read(self->files, SWITCH);
-	bool off = text && text[0] == '0';
+	struct utsname kernel;
+	char *text;
+	bool off;
 
-	(void)server;
+	if (access(PATH, F_OK)) {
+		uname(&kernel);
+		snprintf(why, why_len, "%s has no " PATH " (CONFIG_LOCK_STAT is off)",
+			 kernel.release);
+		return -1;
+	}
+	text = procfile_read(self->files, SWITCH);
+	off = text && text[0] == '0';
 	free(text);
 	if (off) {
 		snprintf(why, why_len, "lock statistics are off; echo 1 > " SWITCH);
@@ -133,6 +150,7 @@ const struct lock_instrument lock_stat_instrument = {
 	.blind = "counts every process's file_lock together and slows every lock of the kernel: "
 		 "its connections/s compare with nothing outside this kernel",
 	.start = lock_stat_start,
+	.aim = lock_stat_aim,
 	.read = lock_stat_read,
 	.stop = lock_stat_stop,
 };

@@ -19,7 +19,7 @@
 enum preset { PRESET_SMOKE, PRESET_QUICK, PRESET_FULL };
 static const char *const presets[] = { "smoke", "quick", "full", NULL };
 static const char *const listeners[] = { "reuseport", "shared", NULL };
-static const char *const instruments[] = { "auto", "lock_stat", "none", NULL };
+static const char *const instruments[] = { "auto", "lock_stat", "contention", "none", NULL };
 
 enum { A_EPOLL, A_ACCEPT4, A_MULTISHOT, A_INSTALL, A_DUP3, A_DUP, A_DIRECT };
 
@@ -40,7 +40,7 @@ struct run {
 	struct procfile files;
 	struct lock_instrument instrument;
 	struct progress progress;
-	char blind_because[512];
+	char blind_because[1200];
 	json_t *common; /* run and environment, the same in every record */
 	json_t *done;	/* --resume: names of cells that are measured already */
 	int out;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The instrument for a kernel at full speed: BPF on the lock contention tracepoints, for the
+ * server's file_lock alone. Linux 5.19, BTF and CAP_BPF are needed. Whether this kernel traces its
+ * spinlocks at all depends on how they are built and on the hypervisor, so it is tried out first:
+ * two threads quarrel over the harness's own file_lock, and something must be seen.
+ */
+#include "lock.h"
+
+#include <stdio.h>
+
+#ifdef WITH_BPF
+
+#include "lock_contention.skel.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRIAL_NS 300000000
+
+static int say_nothing(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void *quarrel(void *arg)
+{
+	uint64_t end = now_ns() + TRIAL_NS;
+
+	while (now_ns() < end)
+		for (int i = 0; i < 100; i++)
+			close(dup(STDERR_FILENO));
+	return arg;
+}
+
+static bool something_is_seen(struct lock_contention_bpf *bpf)
+{
+	pthread_t other;
+
+	bpf->bss->server = (__u32)getpid();
+	if (!pthread_create(&other, NULL, quarrel, NULL)) {
+		quarrel(NULL);
+		pthread_join(other, NULL);
+	}
+	bpf->bss->server = 0;
+	return bpf->bss->contentions > 0;
+}
+
+static void contention_stop(struct lock_instrument *self)
+{
+	lock_contention_bpf__destroy(self->state);
+	self->state = NULL;
+}
+
+static int contention_start(struct lock_instrument *self, char *why, size_t why_len)
+{
+	struct lock_contention_bpf *bpf;
+	int ret;
+
+	libbpf_set_print(say_nothing);
+	bpf = lock_contention_bpf__open_and_load();
+	ret = bpf ? lock_contention_bpf__attach(bpf) : -errno;
+	if (ret) {
+		snprintf(why, why_len,
+			 "BPF on the lock contention tracepoints cannot be loaded: %s%s",
+			 strerror(-ret),
+			 ret == -EPERM ? " (CAP_BPF and CAP_PERFMON are needed)" : "");
+		lock_contention_bpf__destroy(bpf);
+		return -1;
+	}
+	self->state = bpf;
+	if (something_is_seen(bpf))
+		return 0;
+	snprintf(
+		why, why_len,
+		"two threads quarrelled over a file_lock and the tracepoint contention_begin said "
+		"nothing: one CPU, or spinlocks that are not traced (a guest whose hypervisor has no "
+		"PV spinlocks)");
+	contention_stop(self);
+	return -1;
+}
+
+static void contention_aim(struct lock_instrument *self, pid_t server)
+{
+	struct lock_contention_bpf *bpf = self->state;
+
+	bpf->bss->server = (__u32)server;
+}
+
+/* The counters are mapped: reading them is no system call. */
+static int contention_read(struct lock_instrument *self, struct lock_counts *counts, char *why,
+			   size_t why_len)
+{
+	struct lock_contention_bpf *bpf = self->state;
+
+	(void)why;
+	(void)why_len;
+	*counts = (struct lock_counts){
+		.seen = LOCK_CONTENTIONS | LOCK_WAIT,
+		.contentions = (double)__atomic_load_n(&bpf->bss->contentions, __ATOMIC_RELAXED),
+		.wait_ns = (double)__atomic_load_n(&bpf->bss->wait_ns, __ATOMIC_RELAXED),
+	};
+	return 0;
+}
+
+#else
+
+static int contention_start(struct lock_instrument *self, char *why, size_t why_len)
+{
+	(void)self;
+	snprintf(why, why_len, "this program was built without BPF (" WITHOUT_BPF_BECAUSE ")");
+	return -1;
+}
+
+static void contention_stop(struct lock_instrument *self)
+{
+	(void)self;
+}
+
+static void contention_aim(struct lock_instrument *self, pid_t server)
+{
+	(void)self;
+	(void)server;
+}
+
+static int contention_read(struct lock_instrument *self, struct lock_counts *counts, char *why,
+			   size_t why_len)
+{
+	(void)self;
+	(void)counts;
+	snprintf(why, why_len, "built without BPF");
+	return -1;
+}
+
+#endif
+
+const struct lock_instrument lock_contention_instrument = {
+	.name = "contention",
+	.scope = "the server's own file_lock, found by its address",
+	.blind =
+		"BPF on the tracepoint contention_begin: it fires when a waiter queues, so the first "
+		"waiter of a native queued spinlock (the pending bit) is not seen, while behind a "
+		"hypervisor with PV spinlocks every slow path is; acquisitions and hold times are not "
+		"seen at all",
+	.start = contention_start,
+	.aim = contention_aim,
+	.read = contention_read,
+	.stop = contention_stop,
+};
