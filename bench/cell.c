@@ -10,6 +10,7 @@
  * Between the two readings this process opens and closes no file descriptor.
  */
 #include "cell.h"
+#include "peer.h"
 #include "server.h"
 #include "sink.h"
 #include "sockstat.h"
@@ -130,10 +131,23 @@ static bool start_server(struct measurement *m)
 	return true;
 }
 
+static bool start_peer(struct measurement *m)
+{
+	json_t *command = json_array();
+	enum server_verdict verdict =
+		peer_start(&m->server, m->cell->accept, m->cell->workers, m->setup->server_cpus,
+			   command, m->why, sizeof(m->why));
+
+	json_object_set_new(m->record, "server", json_pack("{s:o}", "command", command));
+	m->unsupported = verdict == SERVER_UNSUPPORTED;
+	m->has_server = verdict == SERVER_READY;
+	return m->has_server;
+}
+
 static bool start_target(struct measurement *m, struct sockaddr_in *address)
 {
 	if (!is_self_check(m)) {
-		if (!start_server(m))
+		if (!(peer_is(m->cell->accept) ? start_peer(m) : start_server(m)))
 			return false;
 		*address = m->server.address;
 		return true;
@@ -212,7 +226,9 @@ static bool settle(struct measurement *m, json_t **totals)
 	struct sockstat now;
 
 	sockstat_wait(m->setup->files, &m->sockets_ready, SETTLE_NS / 10, &now);
-	for (unsigned int i = 0; m->has_server && i < SETTLE_NS / 50000000; i++) {
+	if (!m->has_server || m->server.is_silent)
+		return true;
+	for (unsigned int i = 0; i < SETTLE_NS / 50000000; i++) {
 		json_t *open;
 
 		json_decref(*totals);
@@ -224,11 +240,8 @@ static bool settle(struct measurement *m, json_t **totals)
 			return true;
 		usleep(50000);
 	}
-	return m->has_server ? fail(m,
-				    "connections are still open in the server %lld s after the "
-				    "load",
-				    SETTLE_NS / 1000000000)
-			     : true;
+	return fail(m, "connections are still open in the server %lld s after the load",
+		    SETTLE_NS / 1000000000);
 }
 
 static bool read_lock(struct measurement *m, struct lock_counts *counts)
@@ -238,11 +251,16 @@ static bool read_lock(struct measurement *m, struct lock_counts *counts)
 	return !instrument || instrument->read(instrument, counts, m->why, sizeof(m->why)) == 0;
 }
 
+static uint64_t server_cpu(struct measurement *m)
+{
+	return m->has_server ? server_cpu_ns(&m->server, m->setup->files) : 0;
+}
+
 static bool read_before(struct measurement *m)
 {
 	if (!settle(m, &m->totals_before))
 		return false;
-	m->cpu_before_ns = child_cpu_ns(&m->server.child);
+	m->cpu_before_ns = server_cpu(m);
 	if (m->setup->instrument)
 		m->setup->instrument->aim(m->setup->instrument,
 					  m->has_server ? m->server.child.pid : getpid());
@@ -251,7 +269,7 @@ static bool read_before(struct measurement *m)
 
 static bool read_after(struct measurement *m)
 {
-	m->cpu_after_ns = child_cpu_ns(&m->server.child);
+	m->cpu_after_ns = server_cpu(m);
 	return settle(m, &m->totals_after) && read_lock(m, &m->lock_after);
 }
 
@@ -275,13 +293,13 @@ static json_t *totals_difference(const struct measurement *m)
 	return difference;
 }
 
-/* Connections the figures are divided by: what the server counted, or storm where there is none. */
+/* What the figures are divided by: connections as the server counted them, or else the client. */
 static double connections(const struct measurement *m)
 {
 	json_t *totals = json_object_get(json_object_get(m->record, "server"), "totals");
 
-	if (!m->has_server)
-		return (double)m->result.good;
+	if (!m->totals_after)
+		return m->cell->load == CELL_WRK ? (double)m->wrk.requests : (double)m->result.good;
 	return (double)json_integer_value(json_object_get(totals, "accepts"));
 }
 
@@ -289,9 +307,10 @@ static void record_server(struct measurement *m)
 {
 	json_t *server = json_object_get(m->record, "server");
 
-	if (!m->totals_after)
+	if (!m->cpu_after_ns)
 		return;
-	json_object_set_new(server, "totals", totals_difference(m));
+	if (m->totals_after)
+		json_object_set_new(server, "totals", totals_difference(m));
 	if (connections(m) > 0)
 		json_object_set_new(server, "cpu_us_per_connection",
 				    json_real((double)(m->cpu_after_ns - m->cpu_before_ns) / 1e3 /
@@ -340,6 +359,12 @@ static void record_lock(struct measurement *m)
 	else if (m->cell->load == CELL_WRK)
 		lock = json_pack("{s:n,s:s}", "instrument", "reason",
 				 "the instrument counts wrk's own sockets as well");
+	else if (m->setup->instrument->one_process &&
+		 peer_has_processes(m->cell->accept, m->cell->workers))
+		lock = json_pack(
+			"{s:n,s:s}", "instrument", "reason",
+			"its workers are processes with an fd table each, and the instrument "
+			"watches one process");
 	else if (connections(m) > 0)
 		lock = lock_json(m);
 	else
@@ -370,7 +395,7 @@ static void check_client(struct measurement *m)
 		     m->result.started, m->result.error[0].phase, m->result.error[0].reason);
 	else if (!m->result.good)
 		fail(m, "no connection was made");
-	else if (m->has_server && connections(m) != (double)m->result.started)
+	else if (m->totals_after && connections(m) != (double)m->result.started)
 		fail(m, "storm made %" PRIu64 " connections, the server counted %.0f",
 		     m->result.started, connections(m));
 }

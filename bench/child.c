@@ -195,23 +195,24 @@ static void close_pipes(struct child *child)
 	child->err = -1;
 }
 
+bool child_has_ended(struct child *child)
+{
+	if (child->pid && waitpid(child->pid, &child->status, WNOHANG) == child->pid)
+		child->pid = 0;
+	return !child->pid;
+}
+
 int child_wait(struct child *child, uint64_t limit_ns)
 {
 	struct timespec step = { .tv_nsec = WAIT_STEP_NS };
 	uint64_t end = now_ns() + limit_ns;
 
-	while (child->pid) {
-		pid_t pid = waitpid(child->pid, &child->status, WNOHANG);
-
-		if (pid == child->pid)
-			child->pid = 0;
-		else if (pid < 0 && errno != EINTR)
-			return -errno;
-		else if (now_ns() >= end) {
+	while (!child_has_ended(child)) {
+		if (now_ns() >= end) {
 			child_kill(child);
 			return -ETIMEDOUT;
-		} else
-			nanosleep(&step, NULL);
+		}
+		nanosleep(&step, NULL);
 	}
 	return 0;
 }

@@ -34,6 +34,8 @@ int child_read_line(struct child *child, char *line, size_t size, uint64_t limit
 /* The last line it wrote to stderr so far, or "". */
 void child_last_error(struct child *child, char *line, size_t size);
 
+bool child_has_ended(struct child *child);
+
 /* Waits for its end; -ETIMEDOUT, after which it has been killed. */
 int child_wait(struct child *child, uint64_t limit_ns);
 void child_kill(struct child *child);

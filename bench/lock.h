@@ -31,6 +31,7 @@ struct lock_instrument {
 	const char *name;
 	const char *blind; /* what it cannot see, in words for the record */
 	const char *scope; /* whose file_lock it counts */
+	bool one_process;  /* watches one process and would miss a server's others */
 	/* 0, or -1 with one line in `why`. Once a run; the descriptors it needs are made here. */
 	int (*start)(struct lock_instrument *self, char *why, size_t why_len);
 	/* The process under test from now on. */

@@ -158,6 +158,7 @@ const struct lock_instrument lock_contention_instrument = {
 		"waiter of a native queued spinlock (the pending bit) is not seen, while behind a "
 		"hypervisor with PV spinlocks every slow path is; acquisitions and hold times are not "
 		"seen at all",
+	.one_process = true,
 	.start = contention_start,
 	.aim = contention_aim,
 	.read = contention_read,

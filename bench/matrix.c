@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* See matrix.h. */
 #include "matrix.h"
+#include "peer.h"
 #include "rng.h"
 
 #include <stdlib.h>
 
-const char *const matrix_accepts[] = { "epoll", "accept4", "multishot", "install",
-				       "dup3",	"dup",	   "direct",	NULL };
+const char *const matrix_accepts[] = { "epoll",	 "accept4", "multishot", "install", "dup3", "dup",
+				       "direct", "bare",    "nginx",	 "haproxy", NULL };
 const char *const matrix_fd_tables[] = { "shared", "private", NULL };
+
+/* Peers know nothing of fd tables: they have one cell, with the first of the list. */
+static bool is_cell(const struct matrix_axes *axes, size_t accept, size_t table)
+{
+	return table == 0 || !peer_is(matrix_accepts[axes->accepts.item[accept]]);
+}
 
 static size_t make_pass(const struct matrix_axes *axes, unsigned int repetition, struct cell *cells)
 {
@@ -20,7 +27,7 @@ static size_t make_pass(const struct matrix_axes *axes, unsigned int repetition,
 	for (size_t a = 0; a < axes->accepts.n; a++)
 		for (size_t w = 0; w < axes->workers.n; w++)
 			for (size_t t = 0; t < axes->fd_tables.n; t++)
-				for (size_t l = 0; l < axes->loads.n; l++)
+				for (size_t l = 0; is_cell(axes, a, t) && l < axes->loads.n; l++)
 					cells[n++] = (struct cell){
 						.accept = matrix_accepts[axes->accepts.item[a]],
 						.workers = (unsigned int)axes->workers.item[w],
@@ -54,9 +61,10 @@ bool matrix_make(const struct matrix_axes *axes, uint64_t seed, struct matrix *m
 	if (!matrix->cells)
 		return false;
 	for (uint64_t r = 1; r <= axes->repetitions; r++) {
-		make_pass(axes, (unsigned int)r, matrix->cells + matrix->n);
-		shuffle(matrix->cells + matrix->n, pass, &seed);
-		matrix->n += pass;
+		size_t n = make_pass(axes, (unsigned int)r, matrix->cells + matrix->n);
+
+		shuffle(matrix->cells + matrix->n, n, &seed);
+		matrix->n += n;
 	}
 	return true;
 }

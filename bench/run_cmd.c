@@ -21,7 +21,18 @@ static const char *const presets[] = { "smoke", "quick", "full", NULL };
 static const char *const listeners[] = { "reuseport", "shared", NULL };
 static const char *const instruments[] = { "auto", "lock_stat", "contention", "none", NULL };
 
-enum { A_EPOLL, A_ACCEPT4, A_MULTISHOT, A_INSTALL, A_DUP3, A_DUP, A_DIRECT };
+enum {
+	A_EPOLL,
+	A_ACCEPT4,
+	A_MULTISHOT,
+	A_INSTALL,
+	A_DUP3,
+	A_DUP,
+	A_DIRECT,
+	A_BARE,
+	A_NGINX,
+	A_HAPROXY
+};
 
 struct run_options {
 	const char *server, *out;
@@ -75,8 +86,8 @@ static const struct run_options preset_options[] = {
 		.wrk_duration_ns = 5000000000,
 	},
 	[PRESET_FULL] = {
-		.axes = { .accepts = { 7, { A_EPOLL, A_ACCEPT4, A_MULTISHOT, A_INSTALL, A_DUP3,
-					    A_DUP, A_DIRECT } },
+		.axes = { .accepts = { 10, { A_EPOLL, A_ACCEPT4, A_MULTISHOT, A_INSTALL, A_DUP3,
+					    A_DUP, A_DIRECT, A_BARE, A_NGINX, A_HAPROXY } },
 			  .workers = { 3, { 1, 2, 4 } }, .fd_tables = { 2, { 0, 1 } },
 			  .loads = { 1, { 0 } }, .repetitions = 5 },
 		.storm.connections = 20000,
@@ -130,7 +141,7 @@ static int parse(struct run_options *o, int argc, char **argv)
 		  "defaults for everything below; see the values of --preset NAME --help", 0, 0,
 		  presets },
 		{ "paths", OPTION_CHOICES, &accepts, "LIST",
-		  "accept paths; one named here that the kernel lacks is a failure, one of the "
+		  "accept paths and peers; one named here that the kernel lacks is a failure, one of the "
 		  "preset is skipped",
 		  0, 0, matrix_accepts },
 		{ "workers", OPTION_COUNTS, &o->axes.workers, "LIST",

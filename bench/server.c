@@ -5,6 +5,7 @@
 #include "storm_cmd.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +127,41 @@ json_t *server_totals(struct server *server, char *why, size_t why_len)
 	return NULL;
 }
 
+/* Through /proc/PID/task/PID/children, which not every kernel has: the first process alone then. */
+uint64_t server_cpu_ns(struct server *server, struct procfile *files)
+{
+	uint64_t sum = child_cpu_ns(&server->child);
+	char path[64], *text, *at, *end;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", server->child.pid,
+		 server->child.pid);
+	text = procfile_read(files, path);
+	for (at = text; at && *at; at = end) {
+		struct child worker = { .pid = (pid_t)strtol(at, &end, 10) };
+
+		if (end == at)
+			break;
+		sum += child_cpu_ns(&worker);
+	}
+	free(text);
+	return sum;
+}
+
+static int remove_one(const char *path, const struct stat *stat, int flag, struct FTW *ftw)
+{
+	(void)stat;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+void server_remove_folder(struct server *server)
+{
+	if (server->folder[0])
+		nftw(server->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	server->folder[0] = '\0';
+}
+
 bool server_stop(struct server *server, char *why, size_t why_len)
 {
 	char said[512], end[64], line[CHILD_LINE_MAX];
@@ -140,7 +176,8 @@ bool server_stop(struct server *server, char *why, size_t why_len)
 	while (child_read_line(&server->child, line, sizeof(line), STOP_LIMIT_NS) == 1)
 		;
 	ret = child_wait(&server->child, STOP_LIMIT_NS);
-	good = ret == 0 && child_exited(&server->child, EXIT_OK);
+	good = ret == 0 && (server->is_silent || child_exited(&server->child, EXIT_OK));
+	server_remove_folder(server);
 	if (!good) {
 		child_last_error(&server->child, said, sizeof(said));
 		child_describe_end(&server->child, end, sizeof(end));

@@ -4,6 +4,7 @@
 #define BENCH_SERVER_H
 
 #include "child.h"
+#include "procfile.h"
 
 #include <jansson.h>
 #include <netinet/in.h>
@@ -19,6 +20,8 @@ struct server {
 	struct sockaddr_in address;
 	char accept[32];
 	char ready[CHILD_LINE_MAX];
+	bool is_silent;	  /* a peer: no first line, no totals, an exit code of its own */
+	char folder[256]; /* of a peer's configuration; removed at its end */
 };
 
 enum server_verdict { SERVER_READY, SERVER_UNSUPPORTED, SERVER_FAILED };
@@ -29,8 +32,13 @@ enum server_verdict server_start(struct server *server, char *const argv[], cons
 /* Its totals as a JSON object, to be freed; NULL with the reason. */
 json_t *server_totals(struct server *server, char *why, size_t why_len);
 
+/* CPU time of all its threads, and of the processes it has started. */
+uint64_t server_cpu_ns(struct server *server, struct procfile *files);
+
 /* SIGTERM and a bounded wait; false with the reason when it did not end with code 0. */
 bool server_stop(struct server *server, char *why, size_t why_len);
+
+void server_remove_folder(struct server *server);
 
 /* Apart for the tests. */
 bool server_parse_ready(struct server *server, const char *line);
