@@ -30,6 +30,7 @@
 #define WHY_MAX	    1024
 #define ARGS_MAX    (32 + LIST_MAX)
 #define EMPTY_COSTS 2 /* an accept4 that finds nothing: reserve a number, put it back */
+#define SWEEP_COSTS 1 /* a parked connection that grew too old: the placeholder replaces it */
 
 const char *const cell_loads[] = { "storm", "wrk", NULL };
 const char *const cell_outcomes[] = { "ok", "failed", "skipped", NULL };
@@ -322,6 +323,11 @@ static void set_figure(json_t *lock, const char *key, bool seen, double value)
 	json_object_set_new(lock, key, seen ? json_real(value) : json_null());
 }
 
+static double total(json_t *totals, const char *key)
+{
+	return (double)json_integer_value(json_object_get(totals, key));
+}
+
 static json_t *lock_json(const struct measurement *m)
 {
 	struct lock_counts d = lock_difference(&m->lock_before, &m->lock_after);
@@ -330,8 +336,8 @@ static json_t *lock_json(const struct measurement *m)
 	json_t *lock = json_pack("{s:s,s:s,s:s}", "instrument", instrument->name, "scope",
 				 instrument->scope, "blind", instrument->blind);
 	double n = connections(m);
-	double empty = EMPTY_COSTS *
-		       (double)json_integer_value(json_object_get(totals, "accept_empty")) / n;
+	double empty = EMPTY_COSTS * total(totals, "accept_empty") / n;
+	double sweeps = SWEEP_COSTS * total(totals, "swept") / n;
 	bool acquisitions = d.seen & LOCK_ACQUISITIONS;
 
 	set_figure(lock, "acquisitions", acquisitions, d.acquisitions);
@@ -340,8 +346,9 @@ static json_t *lock_json(const struct measurement *m)
 	set_figure(lock, "hold_ns", d.seen & LOCK_HOLD, d.hold_ns);
 	set_figure(lock, "acquisitions_per_connection", acquisitions, d.acquisitions / n);
 	set_figure(lock, "empty_accept_acquisitions_per_connection", acquisitions, empty);
+	set_figure(lock, "sweep_acquisitions_per_connection", acquisitions, sweeps);
 	set_figure(lock, "other_acquisitions_per_connection", acquisitions,
-		   d.acquisitions / n - empty);
+		   d.acquisitions / n - empty - sweeps);
 	set_figure(lock, "contentions_per_1000_connections", d.seen & LOCK_CONTENTIONS,
 		   d.contentions / n * 1000);
 	set_figure(lock, "wait_ns_per_connection", d.seen & LOCK_WAIT, d.wait_ns / n);

@@ -94,7 +94,7 @@ static void test_report(void)
 	char *first = make(records), *second = make(records);
 
 	CHECK(!strcmp(first, second));
-	CHECK(has_line(first, "`dup` | 2 | shared", "| 1.257 (1.252 to 1.262) | 0.250 "));
+	CHECK(has_line(first, "`dup` | 2 | shared", "| 1.257 (1.252 to 1.262) | 0.250 | - |"));
 	CHECK(has_line(first, "`direct` | 2 | shared", "75350 (75100 to 75600) | 1.50 ("));
 	CHECK(!has_line(first, "`direct` | 2 | shared", "no claim"));
 	CHECK(has_line(first, "`install` | 2 | shared", "no claim"));

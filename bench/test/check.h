@@ -14,7 +14,7 @@ extern int check_failures;
 	do {                                                                                       \
 		if (!(what)) {                                                                     \
 			fprintf(stderr, "%s:%d: %s", __FILE__, __LINE__, #what);                   \
-			fprintf(stderr, " " __VA_ARGS__);                                           \
+			fprintf(stderr, " " __VA_ARGS__);                                          \
 			fprintf(stderr, "\n");                                                     \
 			check_failures++;                                                          \
 		}                                                                                  \
