@@ -36,19 +36,29 @@ static void print_machine_name(FILE *out, const struct report_machine *machine, 
 		environment_text(machine, "virtualisation"));
 }
 
-/* "2.004" or "2.004 (2.001 to 2.010)"; a dash when the instrument does not see it. */
+/* "2.004", or "2.004 (2.001 to 2.010)" when the runs differ in what is printed. */
+static void print_summary(FILE *out, const struct summary *s, int digits)
+{
+	char min[64], max[64];
+
+	snprintf(min, sizeof(min), "%.*f", digits, s->min);
+	snprintf(max, sizeof(max), "%.*f", digits, s->max);
+	if (!strcmp(min, max))
+		fprintf(out, "| %.*f ", digits, s->median);
+	else
+		fprintf(out, "| %.*f (%s to %s) ", digits, s->median, min, max);
+}
+
+/* A dash when the instrument does not see it. */
 static void print_figure(FILE *out, const struct report_cell *cell, const char *part,
 			 const char *key, int digits)
 {
 	struct summary s = report_summary(cell, part, key);
 
-	if (!s.n)
-		fprintf(out, "| - ");
-	else if (s.n == 1)
-		fprintf(out, "| %.*f ", digits, s.median);
+	if (s.n)
+		print_summary(out, &s, digits);
 	else
-		fprintf(out, "| %.*f (%.*f to %.*f) ", digits, s.median, digits, s.min, digits,
-			s.max);
+		fprintf(out, "| - ");
 }
 
 static double total(const struct report_cell *cell, const char *part, const char *key)
@@ -230,10 +240,7 @@ static void print_speed_row(FILE *out, const struct report_machine *machine,
 
 	free(v.value);
 	print_cell_name(out, cell->first);
-	if (s.n > 1)
-		fprintf(out, "| %.0f (%.0f to %.0f) ", s.median, s.min, s.max);
-	else
-		fprintf(out, "| %.0f ", s.median);
+	print_summary(out, &s, 0);
 	print_ratio(out, machine, cell);
 	print_figure(out, cell, "server", "cpu_us_per_connection", 1);
 	print_figure(out, cell, "storm.result.whole", "p50_us", 0);
