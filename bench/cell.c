@@ -25,12 +25,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SETTLE_NS   5000000000LL
-#define SOCKETS_NS  10000000000LL
-#define WHY_MAX	    1024
-#define ARGS_MAX    (32 + LIST_MAX)
-#define EMPTY_COSTS 2 /* an accept4 that finds nothing: reserve a number, put it back */
-#define SWEEP_COSTS 1 /* a parked connection that grew too old: the placeholder replaces it */
+#define SETTLE_NS      5000000000LL
+#define SOCKETS_NS     10000000000LL
+#define WHY_MAX	       1024
+#define ARGS_MAX       (32 + LIST_MAX)
+#define WARM_UP_ROUNDS 6
+#define WARM_UP_AGREE  0.1
+#define EMPTY_COSTS    2 /* an accept4 that finds nothing: reserve a number, put it back */
+#define SWEEP_COSTS    1 /* a parked connection that grew too old: the placeholder replaces it */
 
 const char *const cell_loads[] = { "storm", "wrk", NULL };
 const char *const cell_outcomes[] = { "ok", "failed", "skipped", NULL };
@@ -182,19 +184,39 @@ static bool start_client(struct measurement *m, const struct sockaddr_in *addres
 	return m->storm != NULL;
 }
 
-static bool warm_up(struct measurement *m)
+static bool warm_up_round(struct measurement *m, double *rate)
 {
 	struct storm_load load = { .connections = m->setup->warm_up };
 
-	if (!load.connections)
-		return true;
 	if (!storm_run(m->storm, &load, &m->result, NULL, NULL))
 		return fail(m, "warm-up: %s", storm_why(m->storm));
 	if (m->result.failed)
 		return fail(m, "warm-up: %" PRIu64 " of %" PRIu64 " connections failed, %s: %s",
 			    m->result.failed, m->result.started, m->result.error[0].phase,
 			    m->result.error[0].reason);
+	*rate = (double)m->result.good / (double)m->result.elapsed_ns;
+	return true;
+}
+
+/* Rounds of the same size until two in a row are about as fast as each other, or it is enough. */
+static bool warm_up(struct measurement *m)
+{
+	double before = 0, rate = 0;
+	bool steady = false;
+	int rounds = 0;
+
+	while (m->setup->warm_up && !steady && rounds < WARM_UP_ROUNDS) {
+		if (!warm_up_round(m, &rate))
+			return false;
+		steady = rate > before * (1 - WARM_UP_AGREE) && rate < before * (1 + WARM_UP_AGREE);
+		before = rate;
+		rounds++;
+	}
 	memset(&m->result, 0, sizeof(m->result));
+	json_object_set_new(m->record, "warm_up",
+			    json_pack("{s:I,s:i,s:b}", "connections_a_round",
+				      (json_int_t)m->setup->warm_up, "rounds", rounds, "steady",
+				      steady));
 	return true;
 }
 

@@ -33,7 +33,7 @@ struct cell_setup {
 	const char *server_cpus, *client_cpus;
 	struct storm_options storm;
 	struct storm_load load;
-	uint64_t warm_up; /* connections */
+	uint64_t warm_up; /* connections a round */
 	uint64_t wrk_duration_ns;
 	struct procfile *files;
 	struct lock_instrument *instrument; /* NULL: nothing can be seen, because: */

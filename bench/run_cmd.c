@@ -82,7 +82,7 @@ static const struct run_options preset_options[] = {
 			  .loads = { 1, { 0 } }, .repetitions = 1 },
 		.storm.connections = 20000,
 		.storm.concurrency = 64,
-		.warm_up = 1000,
+		.warm_up = 500,
 		.wrk_duration_ns = 5000000000,
 	},
 	[PRESET_FULL] = {
@@ -92,7 +92,7 @@ static const struct run_options preset_options[] = {
 			  .loads = { 1, { 0 } }, .repetitions = 5 },
 		.storm.connections = 20000,
 		.storm.concurrency = 64,
-		.warm_up = 2000,
+		.warm_up = 1000,
 		.wrk_duration_ns = 10000000000,
 	},
 };
@@ -154,7 +154,8 @@ static int parse(struct run_options *o, int argc, char **argv)
 		  0, 0, listeners },
 		{ "repetitions", OPTION_COUNT, &o->axes.repetitions, "N",
 		  "of every cell, each repetition in a new random order", 1, 1000, NULL },
-		{ "warm-up", OPTION_COUNT, &o->warm_up, "N", "connections before the first reading",
+		{ "warm-up", OPTION_COUNT, &o->warm_up, "N",
+		  "connections a warm-up round: rounds until two agree within 10 %, at most 6; 0: none",
 		  0, 10000000, NULL },
 		{ "instrument", OPTION_CHOICE, &o->instrument, "NAME", "what watches the lock", 0,
 		  0, instruments },

@@ -70,6 +70,16 @@ grep -q '"outcome":"failed","reason":"cannot listen: port 80 is in use; exit cod
 	"$folder/dead.ndjson" || expect 99 'no reason in the record' --version
 grep -q '"reason":"the first line of' "$folder/nonsense.ndjson" || expect 99 'no reason' --version
 
+# A run that goes on where it stopped measures nothing twice.
+"$bench" run --server /bin/true --out "$folder/resumed" --preset smoke --paths bare --seed 7 \
+	--connections 100 --warm-up 0 --no-self-check 2>/dev/null || expect 99 'it failed' --version
+"$bench" run --server /bin/true --out "$folder/resumed" --preset smoke --paths bare --seed 7 \
+	--connections 100 --warm-up 0 --no-self-check --repetitions 2 --resume 2>"$folder/said" ||
+	expect 99 'it failed' --version
+grep -q '^1 cells measured, 0 failed, 0 skipped, 1 were there already$' "$folder/said" ||
+	expect 99 "$(cat "$folder/said")" --version
+[ "$(wc -l <"$folder/resumed")" = 2 ] || expect 99 'not two records' --version
+
 # The same records give the same bytes.
 "$bench" report --in "$folder/dead.ndjson" --out "$folder/1.md" --csv "$folder/1.csv"
 "$bench" report --in "$folder/dead.ndjson" --out "$folder/2.md" --csv "$folder/2.csv"
