@@ -3,6 +3,7 @@
 #include "option.h"
 #include "record.h"
 #include "report.h"
+#include "report_svg.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,37 +53,95 @@ static int write_file(const char *path, const char *text, size_t len)
 	return code;
 }
 
-static int make(json_t *records, const struct text_list *in, const char *out, const char *csv)
+/* A printer's text into a file. `print` returns false when there is nothing to write. */
+static int write_printed(const char *path, bool (*print)(FILE *out, void *arg), void *arg)
 {
-	struct report_data data;
 	char *text = NULL;
 	size_t len = 0;
 	FILE *memory = open_memstream(&text, &len);
-	int code;
+	int code = EXIT_OK;
+	bool any;
 
 	if (!memory)
-		return complain("hold", "the report");
-	report_sort(records, &data);
-	report_markdown(memory, &data, in->item, in->n);
-	report_free(&data);
+		return complain("hold the text of", path);
+	any = print(memory, arg);
 	fclose(memory);
-	code = write_file(out, text, len);
+	if (any)
+		code = write_file(path, text, len);
 	free(text);
-	if (code != EXIT_OK || !csv)
-		return code;
-	memory = open_memstream(&text, &len);
-	if (!memory)
-		return complain("hold", "the table");
-	report_csv(memory, records);
-	fclose(memory);
-	code = write_file(csv, text, len);
-	free(text);
+	return code;
+}
+
+struct report {
+	json_t *records;
+	const struct text_list *in;
+	struct report_data data;
+	size_t machine;
+	const struct report_chart *chart;
+};
+
+static bool print_markdown(FILE *out, void *arg)
+{
+	struct report *report = arg;
+
+	report_markdown(out, &report->data, report->in->item, report->in->n);
+	return true;
+}
+
+static bool print_csv(FILE *out, void *arg)
+{
+	struct report *report = arg;
+
+	report_csv(out, report->records);
+	return true;
+}
+
+static bool print_chart(FILE *out, void *arg)
+{
+	struct report *report = arg;
+
+	return report_svg(out, &report->data.machines[report->machine], report->machine,
+			  report->chart);
+}
+
+static int write_charts(struct report *report, const char *folder)
+{
+	char path[4096];
+
+	for (report->machine = 0; report->machine < report->data.n_machines; report->machine++) {
+		for (size_t c = 0; c < report_n_charts; c++) {
+			int code;
+
+			report->chart = &report_charts[c];
+			snprintf(path, sizeof(path), "%s/%c-%s.svg", folder,
+				 (char)('a' + report->machine % 26), report->chart->name);
+			code = write_printed(path, print_chart, report);
+			if (code != EXIT_OK)
+				return code;
+		}
+	}
+	return EXIT_OK;
+}
+
+static int make(json_t *records, const struct text_list *in, const char *out, const char *csv,
+		const char *charts)
+{
+	struct report report = { .records = records, .in = in };
+	int code;
+
+	report_sort(records, &report.data);
+	code = write_printed(out, print_markdown, &report);
+	if (code == EXIT_OK && csv)
+		code = write_printed(csv, print_csv, &report);
+	if (code == EXIT_OK && charts)
+		code = write_charts(&report, charts);
+	report_free(&report.data);
 	return code;
 }
 
 int report_command(int argc, char **argv)
 {
-	const char *out = NULL, *csv = NULL;
+	const char *out = NULL, *csv = NULL, *charts = NULL;
 	struct text_list in = { 0 };
 	json_t *records;
 	char why[512];
@@ -90,6 +149,8 @@ int report_command(int argc, char **argv)
 		{ "in", OPTION_TEXTS, &in, "FILE", "records; may be repeated", 0, 0, NULL },
 		{ "out", OPTION_TEXT, &out, "FILE", "the report, Markdown", 0, 0, NULL },
 		{ "csv", OPTION_TEXT, &csv, "FILE", "one line a record as well", 0, 0, NULL },
+		{ "charts", OPTION_TEXT, &charts, "FOLDER",
+		  "SVG pictures as well, into this folder that exists", 0, 0, NULL },
 		{ 0 },
 	};
 	int code = option_parse("report",
@@ -119,7 +180,7 @@ int report_command(int argc, char **argv)
 		code = EXIT_FAILED;
 	}
 	if (code == EXIT_OK)
-		code = make(records, &in, out, csv);
+		code = make(records, &in, out, csv, charts);
 	json_decref(records);
 	return code;
 }

@@ -81,9 +81,14 @@ grep -q '^1 cells measured, 0 failed, 0 skipped, 1 were there already$' "$folder
 [ "$(wc -l <"$folder/resumed")" = 2 ] || expect 99 'not two records' --version
 
 # The same records give the same bytes.
-"$bench" report --in "$folder/dead.ndjson" --out "$folder/1.md" --csv "$folder/1.csv"
-"$bench" report --in "$folder/dead.ndjson" --out "$folder/2.md" --csv "$folder/2.csv"
-cmp "$folder/1.md" "$folder/2.md" && cmp "$folder/1.csv" "$folder/2.csv" || failures=$((failures + 1))
+for n in 1 2; do
+	mkdir "$folder/$n"
+	"$bench" report --in "$folder/dead.ndjson" --in "$folder/resumed" --out "$folder/$n/results.md" \
+		--csv "$folder/$n/results.csv" --charts "$folder/$n" || expect 99 'no report' --version
+done
+diff -r "$folder/1" "$folder/2" || failures=$((failures + 1))
+[ -s "$folder/1/a-rate.svg" ] || expect 99 'no picture' --version
+expect 1 "cannot create" report --in "$folder/resumed" --out "$folder/no/where.md"
 
 echo "$failures failures"
 [ $failures = 0 ]
