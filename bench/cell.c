@@ -269,9 +269,9 @@ static bool settle(struct measurement *m, json_t **totals)
 
 static bool read_lock(struct measurement *m, struct lock_counts *counts)
 {
-	struct lock_instrument *instrument = m->setup->instrument;
+	struct lock_watch *watch = m->setup->watch;
 
-	return !instrument || instrument->read(instrument, counts, m->why, sizeof(m->why)) == 0;
+	return !watch || lock_read(watch, counts, m->why, sizeof(m->why));
 }
 
 static uint64_t server_cpu(struct measurement *m)
@@ -284,9 +284,8 @@ static bool read_before(struct measurement *m)
 	if (!settle(m, &m->totals_before))
 		return false;
 	m->cpu_before_ns = server_cpu(m);
-	if (m->setup->instrument)
-		m->setup->instrument->aim(m->setup->instrument,
-					  m->has_server ? m->server.child.pid : getpid());
+	if (m->setup->watch)
+		lock_aim(m->setup->watch, m->has_server ? m->server.child.pid : getpid());
 	return read_lock(m, &m->lock_before);
 }
 
@@ -353,10 +352,10 @@ static double total(json_t *totals, const char *key)
 static json_t *lock_json(const struct measurement *m)
 {
 	struct lock_counts d = lock_difference(&m->lock_before, &m->lock_after);
-	const struct lock_instrument *instrument = m->setup->instrument;
+	const struct lock_watch *watch = m->setup->watch;
 	json_t *totals = json_object_get(json_object_get(m->record, "server"), "totals");
-	json_t *lock = json_pack("{s:s,s:s,s:s}", "instrument", instrument->name, "scope",
-				 instrument->scope, "blind", instrument->blind);
+	json_t *lock = json_pack("{s:s,s:s,s:s}", "instrument", watch->name, "scope", watch->scope,
+				 "blind", watch->blind);
 	double n = connections(m);
 	double empty = EMPTY_COSTS * total(totals, "accept_empty") / n;
 	double sweeps = SWEEP_COSTS * total(totals, "swept") / n;
@@ -383,12 +382,12 @@ static void record_lock(struct measurement *m)
 {
 	json_t *lock;
 
-	if (!m->setup->instrument)
+	if (!m->setup->watch)
 		lock = json_pack("{s:n,s:s}", "instrument", "reason", m->setup->blind_because);
 	else if (m->cell->load == CELL_WRK)
 		lock = json_pack("{s:n,s:s}", "instrument", "reason",
 				 "the instrument counts wrk's own sockets as well");
-	else if (m->setup->instrument->one_process &&
+	else if (m->setup->watch->one_process &&
 		 peer_has_processes(m->cell->accept, m->cell->workers))
 		lock = json_pack(
 			"{s:n,s:s}", "instrument", "reason",

@@ -36,7 +36,7 @@ struct cell_setup {
 	uint64_t warm_up; /* connections a round */
 	uint64_t wrk_duration_ns;
 	struct procfile *files;
-	struct lock_instrument *instrument; /* NULL: nothing can be seen, because: */
+	struct lock_watch *watch; /* NULL: nothing can be seen, because: */
 	const char *blind_because;
 	struct progress *progress;
 };

@@ -1,38 +1,93 @@
 /* SPDX-License-Identifier: MIT */
-/* Chooses an instrument. See lock.h. */
+/* Chooses instruments and reads them as one. See lock.h. */
 #include "lock.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+/* In the order of what they see. The first sees everything; the others are taken together. */
 static const struct lock_instrument *const instruments[] = {
-	&lock_stat_instrument, /* sees most, so it comes first */
+	&lock_stat_instrument,
+	&lock_calls_instrument,
 	&lock_contention_instrument,
 };
 
 #define N_INSTRUMENTS (sizeof(instruments) / sizeof(instruments[0]))
 
-bool lock_choose(const char *name, struct procfile *files, struct lock_instrument *chosen,
-		 char *why, size_t why_len)
+static void __attribute__((format(printf, 3, 4)))
+append(char *text, size_t size, const char *format, ...)
 {
-	int used;
+	size_t used = strlen(text);
+	va_list args;
 
-	used = snprintf(why, why_len, "not visible on this kernel because");
-	for (size_t i = 0; i < N_INSTRUMENTS; i++) {
+	va_start(args, format);
+	vsnprintf(text + used, size - used, format, args);
+	va_end(args);
+}
+
+static void add_part(struct lock_watch *watch, const struct lock_instrument *part)
+{
+	const char *comma = watch->n ? "; " : "";
+
+	append(watch->name, sizeof(watch->name), "%s%s", watch->n ? "+" : "", part->name);
+	append(watch->scope, sizeof(watch->scope), "%s%s", comma, part->scope);
+	append(watch->blind, sizeof(watch->blind), "%s%s: %s", comma, part->name, part->blind);
+	watch->one_process |= part->one_process;
+	watch->part[watch->n++] = *part;
+}
+
+bool lock_start(struct lock_watch *watch, const char *name, struct procfile *files, char *why,
+		size_t why_len)
+{
+	snprintf(why, why_len, "not visible on this kernel because");
+	memset(watch, 0, sizeof(*watch));
+	for (size_t i = 0; i < N_INSTRUMENTS && watch->n < LOCK_PARTS_MAX; i++) {
+		struct lock_instrument part = *instruments[i];
 		char reason[512];
 
-		if (name && strcmp(name, instruments[i]->name))
+		if (name && strcmp(name, part.name))
 			continue;
-		*chosen = *instruments[i];
-		chosen->files = files;
-		if (!chosen->start(chosen, reason, sizeof(reason)))
-			return true;
-		used += snprintf(why + used, why_len - (size_t)used, "%s %s",
-				 i && !name ? "; and" : "", reason);
-		if ((size_t)used >= why_len)
+		part.files = files;
+		if (part.start(&part, reason, sizeof(reason)))
+			append(why, why_len, "%s %s", i && !name ? "; and" : "", reason);
+		else
+			add_part(watch, &part);
+		if (i == 0 && watch->n)
 			break;
 	}
-	return false;
+	return watch->n > 0;
+}
+
+void lock_aim(struct lock_watch *watch, pid_t server)
+{
+	for (size_t i = 0; i < watch->n; i++)
+		watch->part[i].aim(&watch->part[i], server);
+}
+
+/* No two parts see the same figure, so the sum is the one that is seen. */
+bool lock_read(struct lock_watch *watch, struct lock_counts *counts, char *why, size_t why_len)
+{
+	memset(counts, 0, sizeof(*counts));
+	for (size_t i = 0; i < watch->n; i++) {
+		struct lock_counts part;
+
+		if (watch->part[i].read(&watch->part[i], &part, why, why_len))
+			return false;
+		counts->seen |= part.seen;
+		counts->acquisitions += part.acquisitions;
+		counts->contentions += part.contentions;
+		counts->wait_ns += part.wait_ns;
+		counts->hold_ns += part.hold_ns;
+	}
+	return true;
+}
+
+void lock_stop(struct lock_watch *watch)
+{
+	for (size_t i = 0; i < watch->n; i++)
+		watch->part[i].stop(&watch->part[i]);
+	watch->n = 0;
 }
 
 struct lock_counts lock_difference(const struct lock_counts *before,

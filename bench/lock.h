@@ -44,14 +44,28 @@ struct lock_instrument {
 };
 
 extern const struct lock_instrument lock_stat_instrument;
+extern const struct lock_instrument lock_calls_instrument;
 extern const struct lock_instrument lock_contention_instrument;
 
+#define LOCK_PARTS_MAX 2
+
+/* The instruments in use: one that sees all, or several that see a part each. */
+struct lock_watch {
+	size_t n;
+	struct lock_instrument part[LOCK_PARTS_MAX];
+	bool one_process;
+	char name[64], scope[256], blind[1024];
+};
+
 /*
- * The best instrument this kernel has, or the one named; false with the reason when there is none.
+ * Starts the best this kernel has, or the one named; false with the reason when there is none.
  * `name` is NULL for "the best".
  */
-bool lock_choose(const char *name, struct procfile *files, struct lock_instrument *chosen,
-		 char *why, size_t why_len);
+bool lock_start(struct lock_watch *watch, const char *name, struct procfile *files, char *why,
+		size_t why_len);
+void lock_aim(struct lock_watch *watch, pid_t server);
+bool lock_read(struct lock_watch *watch, struct lock_counts *counts, char *why, size_t why_len);
+void lock_stop(struct lock_watch *watch);
 
 struct lock_counts lock_difference(const struct lock_counts *before,
 				   const struct lock_counts *after);

@@ -19,7 +19,9 @@
 enum preset { PRESET_SMOKE, PRESET_QUICK, PRESET_FULL };
 static const char *const presets[] = { "smoke", "quick", "full", NULL };
 static const char *const listeners[] = { "reuseport", "shared", NULL };
-static const char *const instruments[] = { "auto", "lock_stat", "contention", "none", NULL };
+static const char *const instruments[] = {
+	"auto", "lock_stat", "calls", "contention", "none", NULL
+};
 
 enum {
 	A_EPOLL,
@@ -49,7 +51,7 @@ struct run {
 	const struct run_options *options;
 	struct cell_setup setup;
 	struct procfile files;
-	struct lock_instrument instrument;
+	struct lock_watch watch;
 	struct progress progress;
 	char blind_because[1200];
 	json_t *common; /* run and environment, the same in every record */
@@ -228,9 +230,9 @@ static bool choose_instrument(struct run *run)
 	if (!strcmp(name, "none")) {
 		snprintf(run->blind_because, sizeof(run->blind_because),
 			 "not looked at: --instrument none");
-	} else if (lock_choose(strcmp(name, "auto") ? name : NULL, &run->files, &run->instrument,
-			       run->blind_because, sizeof(run->blind_because))) {
-		run->setup.instrument = &run->instrument;
+	} else if (lock_start(&run->watch, strcmp(name, "auto") ? name : NULL, &run->files,
+			      run->blind_because, sizeof(run->blind_because))) {
+		run->setup.watch = &run->watch;
 	} else if (strcmp(name, "auto")) {
 		fprintf(stderr, "accept-bench run: --instrument %s: %s\n", name,
 			run->blind_because);
@@ -385,7 +387,7 @@ static int run_matrix(struct run *run)
 	struct matrix matrix;
 	int code;
 
-	axes.self_check = run->setup.instrument && !run->options->no_self_check;
+	axes.self_check = run->setup.watch && !run->options->no_self_check;
 	if (!matrix_make(&axes, run->options->storm.seed, &matrix)) {
 		fprintf(stderr, "accept-bench run: out of memory\n");
 		return EXIT_FAILED;
@@ -415,8 +417,7 @@ static int start(struct run *run, int argc, char **argv)
 	run->out = -1;
 	if (choose_instrument(run) && open_records(run))
 		code = run_matrix(run);
-	if (run->setup.instrument)
-		run->instrument.stop(&run->instrument);
+	lock_stop(&run->watch);
 	if (run->out >= 0)
 		close(run->out);
 	json_decref(run->common);
