@@ -13,8 +13,12 @@ static void arm(struct worker *w)
 {
 	struct io_uring_sqe *sqe = worker_sqe(w, OP_ACCEPT, NULL);
 
-	/* Multishot: no request and no system call per connection; it stays armed until it fails.
-	 */
+	if (w->draining) {
+		io_uring_prep_accept(sqe, w->listener, NULL, NULL, SOCK_CLOEXEC);
+		sqe->ioprio |= IORING_ACCEPT_DONTWAIT; /* -EAGAIN when the queue is empty */
+		return;
+	}
+	/* Multishot: no request and no system call per connection, until it fails. */
 	io_uring_prep_multishot_accept(sqe, w->listener, NULL, NULL, SOCK_CLOEXEC);
 }
 

@@ -50,7 +50,7 @@ static const struct row rows[] = {
 	  "epoll, accept4, dup3: most accept4 calls per wake-up" },
 	{ "park", NUMBER, AT(park), 0, 1 << 24, "1024", NULL,
 	  "dup, dup3: finished connections whose fd waits for the next one; 0 parks none" },
-	{ "park-timeout", MILLISECONDS, AT(park_timeout_ms), 1, DAY_MS, "1s", NULL,
+	{ "park-timeout", MILLISECONDS, AT(park_timeout_ms), 1, DAY_MS, "5s", NULL,
 	  "dup, dup3: a parked connection older than this is closed" },
 	{ "idle-timeout", MILLISECONDS, AT(idle_timeout_ms), 1, DAY_MS, "60s", NULL,
 	  "a connection without a request is closed after this" },

@@ -7,6 +7,16 @@
 
 #include "message.h"
 
+__attribute__((weak)) void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries)
+{
+	(void)sq_entries, (void)cq_entries;
+}
+
+__attribute__((weak)) void ring_before_submit(struct ring *r)
+{
+	(void)r;
+}
+
 static int buffers_init(struct ring *r)
 {
 	unsigned i;
@@ -29,8 +39,8 @@ static int buffers_init(struct ring *r)
 
 int ring_init(struct ring *r, unsigned cq_entries, struct counters *counters)
 {
+	unsigned sq_entries = SQ_ENTRIES;
 	struct io_uring_params params = {
-		.cq_entries = cq_entries,
 		/*
 		 * SINGLE_ISSUER: only this thread submits, so the kernel skips its locking between
 		 * submitters. DEFER_TASKRUN: completions are worked off inside our own
@@ -44,7 +54,9 @@ int ring_init(struct ring *r, unsigned cq_entries, struct counters *counters)
 
 	memset(r, 0, sizeof(*r));
 	r->counters = counters;
-	ret = io_uring_queue_init_params(SQ_ENTRIES, &r->uring, &params);
+	ring_adjust_sizes(&sq_entries, &cq_entries);
+	params.cq_entries = cq_entries;
+	ret = io_uring_queue_init_params(sq_entries, &r->uring, &params);
 	if (ret < 0)
 		return ret;
 	/*
@@ -89,8 +101,10 @@ const char *ring_error_hint(int error)
 
 static void submit(struct ring *r, unsigned wait)
 {
-	int ret = io_uring_submit_and_wait(&r->uring, wait);
+	int ret;
 
+	ring_before_submit(r);
+	ret = io_uring_submit_and_wait(&r->uring, wait);
 	/*
 	 * EINTR: a signal; what was submitted stays submitted. EAGAIN and EBUSY: the kernel is
 	 * short of memory or wants completions reaped first, which the caller's pass is about to

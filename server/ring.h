@@ -96,6 +96,13 @@ void ring_reserve(struct ring *r, unsigned n);
 /* An empty request. Never NULL. */
 struct io_uring_sqe *ring_sqe(struct ring *r);
 
+/*
+ * Two seams for tests, which replace these (test/faults.c); here they do nothing. The first may
+ * change how many entries the queues get, the second sees every submission before it is made.
+ */
+void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries);
+void ring_before_submit(struct ring *r);
+
 /* Submits what is there and waits for a completion. */
 void ring_submit_and_wait(struct ring *r);
 

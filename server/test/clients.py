@@ -15,7 +15,7 @@ import sys
 import time
 
 from harness import (BODY, GET, GET_CLOSE, Server, ask, check, eventually, is_closed, main,
-                     read_answer, reset)
+                     read_answer, reset, supported)
 
 BINARY, PATH = sys.argv[1:3]
 WORKERS = "2"
@@ -420,19 +420,7 @@ def test_curl():
         check(got.stdout == BODY * 2, f"{got.stdout!r}")
 
 
-def supported():
-    trial = subprocess.Popen([BINARY, "--accept", PATH, "--port", "0"], stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE)
-    line = trial.stdout.readline().decode()
-    trial.terminate()
-    _, err = trial.communicate()
-    if trial.returncode == 2:
-        print(err.decode(), end="")
-        sys.exit(77)
-    check(f"accept={PATH} " in line, f"the first line says {line!r}")
-
-
-supported()
+supported(BINARY, PATH)
 only = sys.argv[3:]
 main([test for name, test in list(globals().items())
       if name.startswith("test_") and (not only or name in only)])

@@ -166,6 +166,20 @@ def reset(client):
     client.close()
 
 
+def supported(binary, path):
+    """Exits 77 if this kernel does not have the accept path."""
+    trial = subprocess.Popen([binary, "--accept", path, "--port", "0"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+    line = trial.stdout.readline().decode()
+    trial.terminate()
+    _, err = trial.communicate()
+    if trial.returncode == 2:
+        print(err.decode(), end="")
+        sys.exit(77)
+    if f"accept={path} " not in line:
+        sys.exit(f"the first line says {line!r}: {err.decode()}")
+
+
 def main(tests):
     """Runs the functions TESTS, says how each ended, and exits 1 if one failed."""
     failed = 0

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""
+What the kernel can answer to a path's requests when things go wrong.
+
+    faults.py ACCEPT-SERVER-FAULTS PATH
+
+Every case runs connections against a server some of whose requests fail (faults.c), and checks how
+many are lost, that the right counter says so, and that nothing is left over afterwards.
+Exits 77 if this kernel does not have the path.
+"""
+
+import sys
+import time
+
+from harness import BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually, main, supported
+
+BINARY, PATH = sys.argv[1:3]
+RING = PATH != "epoll"
+SLOTS = PATH in ("install", "dup", "direct")
+CONNECTIONS = 200
+
+
+def run(faults="", options=(), connections=CONNECTIONS, keep_alive=1, **environment):
+    """Connections one after the other; how many were lost, and the totals."""
+    environment["ACCEPT_SERVER_FAULTS"] = faults
+    lost = 0
+    with Server(BINARY, "--accept", PATH, "--workers", "1", "--park-timeout", "200ms", *options,
+                environment={k: v for k, v in environment.items() if v}) as s:
+        for _ in range(connections):
+            try:
+                with s.connect() as c:
+                    for i in range(keep_alive):
+                        status, _, body = ask(c, GET if i < keep_alive - 1 else GET_CLOSE)
+                        check((status, body) == (200, BODY), f"{status} {body!r}")
+            except (ConnectionError, Failure):
+                lost += 1
+        eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
+        eventually(lambda: s.now()["parked_now"] == 0, "parked connections are left over")
+        check(s.sockets() <= 2, f"{s.sockets()} sockets are left over")
+        before = s.cpu_seconds()
+        time.sleep(0.3)
+        check(s.cpu_seconds() - before < 0.15, "it spins")
+        totals = s.now()
+    check(s.log.count("\n") <= 3, f"a flood of lines:\n{s.log}")
+    check(totals["accepts"] == totals["closed"] + totals["refused"], f"{totals}")
+    return lost, totals
+
+
+def test_accept_runs_out():
+    """EMFILE, ENFILE, ENOBUFS, ENOMEM: waits, comes back, loses nothing; also ECONNABORTED."""
+    if PATH not in ("multishot", "install", "dup", "direct"):
+        return
+    for error in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED"):
+        # Of 3 arms the first fails; SINGLE makes for many arms.
+        lost, totals = run(f"accept:{error}:3,accept:SINGLE:1", connections=20)
+        check(lost == 0, f"{error}: {lost} lost")
+        check(totals["accept_errors"] > 0, f"{error}: not counted")
+        waits = totals["accept_pauses"] > 0
+        check(waits == (error != "ECONNABORTED"), f"{error}: {totals['accept_pauses']} pauses")
+
+
+def test_multishot_ends():
+    """A completion without F_MORE: armed again, once."""
+    if PATH not in ("multishot", "install", "dup", "direct"):
+        return
+    lost, totals = run("accept:SINGLE:1")
+    check(lost == 0, f"{lost} lost")
+    check(totals["accept_rearms"] == CONNECTIONS + 1, f"{totals['accept_rearms']} re-arms")
+
+
+def test_dup_fails():
+    """Another number is tried; only a third failure in a row costs the connection."""
+    if PATH != "dup":
+        return
+    for error, counter in (("EBUSY", "dup_ebusy"), ("EBADF", "dup_ebadf"),
+                           ("ECANCELED", "dup_ecanceled")):
+        lost, totals = run(f"dup:{error}:3")
+        check(lost == 0, f"{error}: {lost} lost")
+        check(totals[counter] >= CONNECTIONS // 3, f"{error}: {totals[counter]} counted")
+        check(totals["dups"] == CONNECTIONS, f"{error}: {totals['dups']} DUPs")
+    lost, totals = run("dup:EBUSY:1", connections=20)
+    check(lost == 20 and totals["dups"] == 0, f"{lost} lost although no DUP works")
+    check(totals["dup_errors"] == 60, f"{totals['dup_errors']} tries")
+
+
+def test_close_of_slot_fails():
+    """The DUP has worked, so the connection is served."""
+    if PATH != "dup":
+        return
+    # The close did not happen either: the slot stays taken, as it would with a real failure of
+    # anything but an empty slot, so only as many as there are slots.
+    lost, totals = run("close_slot:EBADF:2", connections=50)
+    check(lost == 0 and totals["dups"] == 50, f"{lost} lost, {totals['dups']} DUPs")
+
+
+def test_install_fails():
+    if PATH != "install":
+        return
+    lost, totals = run("install:EMFILE:10", connections=30)
+    check(lost == 3 and totals["install_errors"] == 3, f"{lost} lost")
+    check(totals["accept_pauses"] == 3, f"{totals['accept_pauses']} pauses")
+
+
+def test_receive_fails():
+    if not RING:
+        return
+    for error in ("ENOBUFS", "EINTR", "ECANCELED", "EAGAIN"):
+        lost, totals = run(f"recv:{error}:2", keep_alive=3)
+        check(lost == 0, f"{error}: {lost} lost")
+    check(run("recv:ENOBUFS:2")[1]["no_buffers"] > 0, "ENOBUFS is not counted")
+    lost, totals = run("recv:ECONNRESET:10")
+    check(lost == CONNECTIONS // 10 == totals["recv_errors"], f"ECONNRESET: {lost} lost")
+
+
+def test_send_fails():
+    """On most paths the close is linked behind the send: it must happen all the same."""
+    if not RING:
+        return
+    for error in ("EPIPE", "ECONNRESET", "ENOMEM"):
+        lost, totals = run(f"send:{error}:10")
+        check(lost == CONNECTIONS // 10 == totals["send_errors"], f"{error}: {lost} lost, {totals}")
+    lost, totals = run("send:ECANCELED:2", keep_alive=3)
+    check(lost == 0, f"ECANCELED: {lost} lost")
+
+
+def crowd(faults="", **environment):
+    """Many connections at once, each with several requests, on a ring far too small for them."""
+    environment["ACCEPT_SERVER_FAULTS"] = faults
+    with Server(BINARY, "--accept", PATH, "--workers", "1",
+                environment={k: v for k, v in environment.items() if v}) as s:
+        clients = [s.connect() for _ in range(300)]
+        for _ in range(5):
+            for c in clients:
+                c.sendall(GET)
+            for c in clients:
+                check(ask(c, b"")[0] == 200, "not served")
+        for c in clients:
+            c.close()
+        eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
+        return s.now()
+
+
+def test_small_submission_queue():
+    if RING:
+        totals = crowd(ACCEPT_SERVER_SQ="8")
+        check(totals["sq_flushes"] > 0, "the queue was never full")
+
+
+def test_small_completion_queue():
+    """The kernel keeps what does not fit and drops nothing while it has memory."""
+    if RING:
+        totals = crowd(ACCEPT_SERVER_SQ="8", ACCEPT_SERVER_CQ="16")
+        check(totals["requests"] == 1500, f"{totals['requests']} requests")
+        check(totals["cq_overflows"] == 0, "completions were dropped")
+
+
+supported(BINARY, PATH)
+main([test for name, test in list(globals().items()) if name.startswith("test_")])
