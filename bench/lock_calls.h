@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The functions that take file_lock exactly once a call; for both sides of the BPF program. io_close
- * is none of them: it takes the lock for an fd and not for a slot. It calls file_close_fd_locked, as
- * file_close_fd does, unless the compiler has put it inline there.
+ * The functions that take file_lock exactly once a call; for both sides of the BPF program.
+ * io_close is none of them: it takes the lock for an fd and not for a slot. It calls
+ * file_close_fd_locked, as file_close_fd does, unless the compiler has put it inline there.
  */
 #ifndef BENCH_LOCK_CALLS_H
 #define BENCH_LOCK_CALLS_H

@@ -15,6 +15,7 @@
 #include "run_cmd.h"
 #include "storm_cmd.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,8 @@ static void print_usage(FILE *out)
 
 int main(int argc, char **argv)
 {
+	/* A file that may grow no further is an error of its write, with a line of its own. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		print_usage(stderr);
 		return EXIT_USAGE;

@@ -132,15 +132,20 @@ static void write_requests(struct storm *storm)
 /* What the options need of the kernel, asked of the kernel. */
 static bool check_kernel(struct storm *storm, char *why, size_t why_len)
 {
-	struct io_uring_probe *probe = io_uring_get_probe();
+	struct io_uring_probe *probe = NULL;
+	struct io_uring ring;
 	bool base, bind;
+	int ret = io_uring_queue_init(4, &ring, 0);
 
+	if (!ret) {
+		probe = io_uring_get_probe_ring(&ring);
+		io_uring_queue_exit(&ring);
+	}
 	if (!probe) {
-		snprintf(
-			why, why_len,
-			"no io_uring: %s; see /proc/sys/kernel/io_uring_disabled and the container's "
-			"seccomp profile",
-			strerror(errno ? errno : ENOSYS));
+		snprintf(why, why_len, "no io_uring: %s; see %s", strerror(ret ? -ret : ENOSYS),
+			 ret == -ENOMEM ? "ulimit -l"
+					: "/proc/sys/kernel/io_uring_disabled and the container's "
+					  "seccomp profile");
 		return false;
 	}
 	base = io_uring_opcode_supported(probe, IORING_OP_SOCKET);

@@ -77,7 +77,7 @@ int main(int argc, char **argv)
 	snprintf(out, sizeof(out), "%s/records.ndjson", check_folder());
 	snprintf(command, sizeof(command),
 		 "'%s' run --server '%s' --out '%s' --preset smoke --paths %s --workers %s "
-		 "--connections 2000 --warm-up 500 "
+		 "--connections 2000 --warm-up 200 "
 		 /* However slow the machine is: what is parked is used again, not swept. */
 		 "--server-arg=--park-timeout=60s",
 		 argv[1], argv[2], out, argv[3], argv[4]);

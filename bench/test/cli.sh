@@ -58,6 +58,12 @@ expect 1 "$folder/foreign line 1: not JSON" report --in "$folder/foreign" --out 
 expect 1 "no records in" report --in "$folder/empty" --out "$folder/out"
 [ ! -e "$folder/out" ] || expect 99 'a report was left' --version
 
+# No disk: the record is refused whole.
+said=$(ulimit -f 0; "$bench" run --server /bin/true --out "$folder/full" --preset smoke --paths bare \
+	--connections 10 --warm-up 0 --no-self-check 2>&1)
+[ $? = 1 ] && [[ $said == *"cannot write the record to $folder/full: File too large"* ]] &&
+	[ ! -s "$folder/full" ] || expect 99 "$said" --version
+
 # A server that ends at once, one that says nonsense: the cell fails, with a record of why.
 printf '#!/bin/sh\necho "cannot listen: port 80 is in use" >&2\nexit 1\n' >"$folder/dead"
 printf '#!/bin/sh\necho "good morning"\nsleep 60\n' >"$folder/nonsense"
