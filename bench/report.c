@@ -86,7 +86,7 @@ static double load_number(json_t *record, const char *key)
 }
 
 /* What drives the cell, in a few words. */
-static void print_load(FILE *out, json_t *record)
+void report_print_load(FILE *out, json_t *record)
 {
 	double rate = load_number(record, "rate_per_s"), requests = load_number(record, "requests");
 	const char *options = record_text(record, "cell", "server_options");
@@ -117,7 +117,7 @@ static void print_cell_name(FILE *out, json_t *record)
 	else
 		fprintf(out, "| `%s` | %.0f | %s | ", record_text(record, "cell", "accept"),
 			workers, record_text(record, "cell", "fd_table"));
-	print_load(out, record);
+	report_print_load(out, record);
 	fprintf(out, " ");
 }
 
@@ -427,6 +427,8 @@ void report_markdown(FILE *out, const struct report_data *data, const char *cons
 		"; not edited by hand. A figure is the median over the runs, with the smallest and "
 		"the largest behind it when there is more than one. A dash is what could not be "
 		"seen, never a zero.\n\n");
+	if (any_lock_figures(data))
+		report_short(out, data);
 	print_lock_section(out, data);
 	fprintf(out,
 		"## Connections per second\n\nOne table a machine: a kernel that counts its locks, "

@@ -10,6 +10,10 @@
 void report_markdown(FILE *out, const struct report_data *data, const char *const *files,
 		     size_t n_files);
 
+/* Parts of it. */
+void report_short(FILE *out, const struct report_data *data);
+void report_print_load(FILE *out, json_t *record);
+
 /* One line a record. */
 void report_csv(FILE *out, json_t *records);
 

@@ -208,6 +208,12 @@ struct summary report_summary(const struct report_cell *cell, const char *part, 
 	return summary;
 }
 
+bool report_same_load(const struct report_cell *a, const struct report_cell *b)
+{
+	return !compare_load(a->first, b->first) &&
+	       !compare_text(a->first, b->first, "cell", "fd_table");
+}
+
 const struct report_cell *report_baseline(const struct report_machine *machine,
 					  const struct report_cell *cell)
 {
@@ -215,8 +221,7 @@ const struct report_cell *report_baseline(const struct report_machine *machine,
 		json_t *other = machine->cells[i].first;
 
 		if (!strcmp(record_text(other, "cell", "accept"), "epoll") &&
-		    !compare_load(other, cell->first) &&
-		    !compare_text(other, cell->first, "cell", "fd_table") &&
+		    report_same_load(&machine->cells[i], cell) &&
 		    !compare_number(other, cell->first, "cell", "workers"))
 			return &machine->cells[i];
 	}

@@ -9,6 +9,7 @@
 #include "stats.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct report_cell {
 	json_t *first; /* names the cell; its repetitions differ in nothing that matters here */
@@ -44,6 +45,9 @@ struct summary report_summary(const struct report_cell *cell, const char *part, 
 /* The cell with the same everything but accept path epoll, or NULL. */
 const struct report_cell *report_baseline(const struct report_machine *machine,
 					  const struct report_cell *cell);
+
+/* The same load and the same kind of fd table? */
+bool report_same_load(const struct report_cell *a, const struct report_cell *b);
 
 json_t *report_part(json_t *record, const char *part);
 
