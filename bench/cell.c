@@ -248,7 +248,7 @@ static bool settle(struct measurement *m, json_t **totals)
 {
 	struct sockstat now;
 
-	sockstat_wait(m->setup->files, &m->sockets_ready, SETTLE_NS / 10, &now);
+	sockstat_wait(m->setup->files, &m->sockets_ready, sockstat_is_closed, SETTLE_NS / 10, &now);
 	if (!m->has_server || m->server.is_silent)
 		return true;
 	for (unsigned int i = 0; i < SETTLE_NS / 50000000; i++) {
@@ -384,7 +384,7 @@ static void record_lock(struct measurement *m)
 
 	if (!m->setup->watch)
 		lock = json_pack("{s:n,s:s}", "instrument", "reason", m->setup->blind_because);
-	else if (m->cell->load == CELL_WRK)
+	else if (m->cell->load == CELL_WRK && !m->setup->watch->one_process)
 		lock = json_pack("{s:n,s:s}", "instrument", "reason",
 				 "the instrument counts wrk's own sockets as well");
 	else if (m->setup->watch->one_process &&
@@ -431,7 +431,8 @@ static void check_client(struct measurement *m)
 static void check_sockets(struct measurement *m)
 {
 	const struct sockstat *before = &m->sockets_before, *after = &m->sockets_after;
-	bool back = sockstat_wait(m->setup->files, before, SOCKETS_NS, &m->sockets_after);
+	bool back = sockstat_wait(m->setup->files, before, sockstat_is_back, SOCKETS_NS,
+				  &m->sockets_after);
 
 	json_object_set_new(m->record, "sockets",
 			    json_pack("{s:o,s:o,s:b}", "before", sockets_json(before), "after",

@@ -39,15 +39,21 @@ bool sockstat_is_back(const struct sockstat *before, const struct sockstat *now)
 	       now->tcp_alloc <= before->tcp_alloc && now->tcp_orphan <= before->tcp_orphan;
 }
 
-bool sockstat_wait(struct procfile *reader, const struct sockstat *before, uint64_t limit_ns,
-		   struct sockstat *now)
+bool sockstat_is_closed(const struct sockstat *before, const struct sockstat *now)
+{
+	return now->tcp_inuse <= before->tcp_inuse;
+}
+
+bool sockstat_wait(struct procfile *reader, const struct sockstat *before,
+		   bool (*is_so)(const struct sockstat *before, const struct sockstat *now),
+		   uint64_t limit_ns, struct sockstat *now)
 {
 	struct timespec pause = { .tv_nsec = POLL_NS };
 
 	for (uint64_t waited = 0;; waited += POLL_NS) {
 		if (sockstat_read(reader, now) < 0)
 			return false;
-		if (sockstat_is_back(before, now))
+		if (is_so(before, now))
 			return true;
 		if (waited >= limit_ns)
 			return false;

@@ -23,8 +23,12 @@ int sockstat_read(struct procfile *reader, struct sockstat *stat);
 /* No more sockets than before? */
 bool sockstat_is_back(const struct sockstat *before, const struct sockstat *now);
 
-/* Waits, at most limit_ns, until it is so; `now` is what was seen last. */
-bool sockstat_wait(struct procfile *reader, const struct sockstat *before, uint64_t limit_ns,
-		   struct sockstat *now);
+/* No more TCP sockets that are not closed? Closed ones that are kept (parked) do not count. */
+bool sockstat_is_closed(const struct sockstat *before, const struct sockstat *now);
+
+/* Waits, at most limit_ns, until one of these is so; `now` is what was seen last. */
+bool sockstat_wait(struct procfile *reader, const struct sockstat *before,
+		   bool (*is_so)(const struct sockstat *before, const struct sockstat *now),
+		   uint64_t limit_ns, struct sockstat *now);
 
 #endif
