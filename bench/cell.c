@@ -58,8 +58,8 @@ struct measurement {
 
 void cell_name(const struct cell *cell, char *text, size_t size)
 {
-	snprintf(text, size, "%s workers=%u fd-table=%s load=%s", cell->accept, cell->workers,
-		 cell->fd_table, cell_loads[cell->load]);
+	snprintf(text, size, "%s workers=%u fd-table=%s load=%s%s", cell->accept, cell->workers,
+		 cell->fd_table, cell_loads[cell->load], cell->unwatched ? " unwatched" : "");
 }
 
 static bool __attribute__((format(printf, 2, 3)))
@@ -73,6 +73,12 @@ fail(struct measurement *m, const char *format, ...)
 		va_end(args);
 	}
 	return false;
+}
+
+/* NULL: this cell is not watched. */
+static struct lock_watch *watch_of(const struct measurement *m)
+{
+	return m->cell->unwatched ? NULL : m->setup->watch;
 }
 
 static bool is_self_check(const struct measurement *m)
@@ -269,7 +275,7 @@ static bool settle(struct measurement *m, json_t **totals)
 
 static bool read_lock(struct measurement *m, struct lock_counts *counts)
 {
-	struct lock_watch *watch = m->setup->watch;
+	struct lock_watch *watch = watch_of(m);
 
 	return !watch || lock_read(watch, counts, m->why, sizeof(m->why));
 }
@@ -284,8 +290,8 @@ static bool read_before(struct measurement *m)
 	if (!settle(m, &m->totals_before))
 		return false;
 	m->cpu_before_ns = server_cpu(m);
-	if (m->setup->watch)
-		lock_aim(m->setup->watch, m->has_server ? m->server.child.pid : getpid());
+	if (watch_of(m))
+		lock_aim(watch_of(m), m->has_server ? m->server.child.pid : getpid());
 	return read_lock(m, &m->lock_before);
 }
 
@@ -352,7 +358,7 @@ static double total(json_t *totals, const char *key)
 static json_t *lock_json(const struct measurement *m)
 {
 	struct lock_counts d = lock_difference(&m->lock_before, &m->lock_after);
-	const struct lock_watch *watch = m->setup->watch;
+	const struct lock_watch *watch = watch_of(m);
 	json_t *totals = json_object_get(json_object_get(m->record, "server"), "totals");
 	json_t *lock = json_pack("{s:s,s:s,s:s}", "instrument", watch->name, "scope", watch->scope,
 				 "blind", watch->blind);
@@ -382,7 +388,10 @@ static void record_lock(struct measurement *m)
 {
 	json_t *lock;
 
-	if (!m->setup->watch)
+	if (m->cell->unwatched)
+		lock = json_pack("{s:n,s:s}", "instrument", "reason",
+				 "switched off for this cell, to measure what it costs");
+	else if (!m->setup->watch)
 		lock = json_pack("{s:n,s:s}", "instrument", "reason", m->setup->blind_because);
 	else if (m->cell->load == CELL_WRK && !m->setup->watch->one_process)
 		lock = json_pack("{s:n,s:s}", "instrument", "reason",
@@ -493,11 +502,11 @@ enum cell_outcome cell_run(const struct cell *cell, const struct cell_setup *set
 	m->setup = setup;
 	m->record = record;
 	json_object_set_new(record, "cell",
-			    json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:o}", "accept", cell->accept,
+			    json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:b,s:o}", "accept", cell->accept,
 				      "workers", (int)cell->workers, "fd_table", cell->fd_table,
 				      "listener", setup->listener, "load", cell_loads[cell->load],
-				      "repetition", (int)cell->repetition, "server_options",
-				      extra_options(setup)));
+				      "repetition", (int)cell->repetition, "watched",
+				      !cell->unwatched, "server_options", extra_options(setup)));
 	if (sockstat_read(setup->files, &m->sockets_before) < 0) {
 		fail(m, "cannot read /proc/net/sockstat");
 	} else {

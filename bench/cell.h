@@ -22,6 +22,7 @@ struct cell {
 	const char *fd_table;
 	enum cell_load load;
 	unsigned int repetition;
+	bool unwatched; /* without the instrument: what does watching cost? */
 	bool asked_for; /* by name: a kernel that lacks it is then a failure */
 };
 

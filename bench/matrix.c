@@ -16,27 +16,38 @@ static bool is_cell(const struct matrix_axes *axes, size_t accept, size_t table)
 	return table == 0 || !peer_is(matrix_accepts[axes->accepts.item[accept]]);
 }
 
+static size_t make_twins(const struct matrix_axes *axes, struct cell cell, struct cell *cells)
+{
+	cells[0] = cell;
+	cell.unwatched = true;
+	if (axes->overhead)
+		cells[1] = cell;
+	return 1 + axes->overhead;
+}
+
 static size_t make_pass(const struct matrix_axes *axes, unsigned int repetition, struct cell *cells)
 {
+	struct cell cell = { .accept = CELL_SELF_CHECK,
+			     .fd_table = "shared",
+			     .repetition = repetition };
 	size_t n = 0;
 
 	if (axes->self_check)
-		cells[n++] = (struct cell){ .accept = CELL_SELF_CHECK,
-					    .fd_table = "shared",
-					    .repetition = repetition };
-	for (size_t a = 0; a < axes->accepts.n; a++)
-		for (size_t w = 0; w < axes->workers.n; w++)
-			for (size_t t = 0; t < axes->fd_tables.n; t++)
-				for (size_t l = 0; is_cell(axes, a, t) && l < axes->loads.n; l++)
-					cells[n++] = (struct cell){
-						.accept = matrix_accepts[axes->accepts.item[a]],
-						.workers = (unsigned int)axes->workers.item[w],
-						.fd_table =
-							matrix_fd_tables[axes->fd_tables.item[t]],
-						.load = (enum cell_load)axes->loads.item[l],
-						.repetition = repetition,
-						.asked_for = axes->asked_for,
-					};
+		cells[n++] = cell;
+	cell.asked_for = axes->asked_for;
+	for (size_t a = 0; a < axes->accepts.n; a++) {
+		cell.accept = matrix_accepts[axes->accepts.item[a]];
+		for (size_t w = 0; w < axes->workers.n; w++) {
+			cell.workers = (unsigned int)axes->workers.item[w];
+			for (size_t t = 0; t < axes->fd_tables.n && is_cell(axes, a, t); t++) {
+				cell.fd_table = matrix_fd_tables[axes->fd_tables.item[t]];
+				for (size_t l = 0; l < axes->loads.n; l++) {
+					cell.load = (enum cell_load)axes->loads.item[l];
+					n += make_twins(axes, cell, cells + n);
+				}
+			}
+		}
+	}
 	return n;
 }
 
@@ -53,8 +64,8 @@ static void shuffle(struct cell *cells, size_t n, uint64_t *rng)
 
 bool matrix_make(const struct matrix_axes *axes, uint64_t seed, struct matrix *matrix)
 {
-	size_t pass = axes->self_check +
-		      axes->accepts.n * axes->workers.n * axes->fd_tables.n * axes->loads.n;
+	size_t pass = axes->self_check + axes->accepts.n * axes->workers.n * axes->fd_tables.n *
+						 axes->loads.n * (1 + axes->overhead);
 
 	matrix->n = 0;
 	matrix->cells = calloc(pass * axes->repetitions, sizeof(*matrix->cells));

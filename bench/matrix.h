@@ -18,6 +18,7 @@ struct matrix_axes {
 	struct count_list loads;     /* indices into cell_loads */
 	uint64_t repetitions;
 	bool self_check; /* one a repetition */
+	bool overhead;	 /* every cell a second time, without the instrument */
 	bool asked_for;
 };
 

@@ -105,6 +105,8 @@ void report_print_load(FILE *out, json_t *record)
 		fprintf(out, ", one listener");
 	if (*options)
 		fprintf(out, ", %s", options);
+	if (json_is_false(json_object_get(json_object_get(record, "cell"), "watched")))
+		fprintf(out, ", unwatched");
 }
 
 static void print_cell_name(FILE *out, json_t *record)
@@ -208,10 +210,9 @@ static struct report_values speeds(const struct report_cell *cell)
 		       : report_values(cell, "wrk", "requests_per_s");
 }
 
-static void print_ratio(FILE *out, const struct report_machine *machine,
+static void print_ratio(FILE *out, const struct report_cell *baseline,
 			const struct report_cell *cell)
 {
-	const struct report_cell *baseline = report_baseline(machine, cell);
 	struct report_values a, b;
 	struct ratio ratio;
 
@@ -241,7 +242,7 @@ static void print_speed_row(FILE *out, const struct report_machine *machine,
 	free(v.value);
 	print_cell_name(out, cell->first);
 	print_summary(out, &s, 0);
-	print_ratio(out, machine, cell);
+	print_ratio(out, report_baseline(machine, cell), cell);
 	print_figure(out, cell, "server", "cpu_us_per_connection", 1);
 	print_figure(out, cell, "storm.result.whole", "p50_us", 0);
 	print_figure(out, cell, "storm.result.whole", "p99_us", 0);
@@ -270,6 +271,35 @@ static void print_speed_table(FILE *out, const struct report_machine *machine, s
 		if (strcmp(record_text(machine->cells[i].first, "cell", "accept"), CELL_SELF_CHECK))
 			print_speed_row(out, machine, &machine->cells[i]);
 	fprintf(out, "\n");
+}
+
+/* ---- what watching costs ---- */
+
+static void print_overhead(FILE *out, const struct report_machine *machine, size_t index)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < machine->n_cells; i++) {
+		const struct report_cell *cell = &machine->cells[i];
+		const struct report_cell *twin = report_unwatched_twin(machine, cell);
+
+		if (!twin)
+			continue;
+		if (!any)
+			fprintf(out,
+				"What the instrument costs on machine %c:\n\n"
+				"| path | workers | fd table | load | instrument "
+				"| connections/s, watched to unwatched (95 %% interval) |\n"
+				"|---|---|---|---|---|---|\n",
+				letter(index));
+		any = true;
+		print_cell_name(out, cell->first);
+		fprintf(out, "| %s ", record_text(cell->first, "lock", "instrument"));
+		print_ratio(out, twin, cell);
+		fprintf(out, "|\n");
+	}
+	if (any)
+		fprintf(out, "\n");
 }
 
 /* ---- where it comes from ---- */
@@ -436,6 +466,8 @@ void report_markdown(FILE *out, const struct report_data *data, const char *cons
 		"each other's speed. A ratio whose interval includes 1 is no claim.\n\n");
 	for (size_t m = 0; m < data->n_machines; m++)
 		print_speed_table(out, &data->machines[m], m);
+	for (size_t m = 0; m < data->n_machines; m++)
+		print_overhead(out, &data->machines[m], m);
 	print_bad(out, data);
 	fprintf(out, "## Machines and commands\n\n");
 	for (size_t m = 0; m < data->n_machines; m++)

@@ -62,7 +62,7 @@ static int compare_number(json_t *a, json_t *b, const char *part, const char *ke
 }
 
 /* Everything that makes two cells different ones, in the order of the tables; 0: the same cell. */
-static int compare_load(json_t *a, json_t *b)
+static int compare_conditions(json_t *a, json_t *b)
 {
 	static const char *const texts[] = { "listener", "load", "server_options" };
 	static const char *const loads[] = { "load", "protocol", "close" };
@@ -83,7 +83,21 @@ static int compare_load(json_t *a, json_t *b)
 	}
 	for (size_t i = 0; !order && i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		order = compare_number(a, b, "storm.load", numbers[i]);
-	/* Figures of two instruments do not mix. */
+	return order;
+}
+
+static bool is_unwatched(json_t *record)
+{
+	return json_is_false(json_object_get(json_object_get(record, "cell"), "watched"));
+}
+
+/* Figures of two instruments do not mix. */
+static int compare_load(json_t *a, json_t *b)
+{
+	int order = compare_conditions(a, b);
+
+	if (!order)
+		order = is_unwatched(a) - is_unwatched(b);
 	return order ? order : compare_text(a, b, "lock", "instrument");
 }
 
@@ -222,6 +236,22 @@ const struct report_cell *report_baseline(const struct report_machine *machine,
 
 		if (!strcmp(record_text(other, "cell", "accept"), "epoll") &&
 		    report_same_load(&machine->cells[i], cell) &&
+		    !compare_number(other, cell->first, "cell", "workers"))
+			return &machine->cells[i];
+	}
+	return NULL;
+}
+
+const struct report_cell *report_unwatched_twin(const struct report_machine *machine,
+						const struct report_cell *cell)
+{
+	for (size_t i = 0; i < machine->n_cells; i++) {
+		json_t *other = machine->cells[i].first;
+
+		if (is_unwatched(other) && !is_unwatched(cell->first) &&
+		    !compare_conditions(other, cell->first) &&
+		    !compare_text(other, cell->first, "cell", "fd_table") &&
+		    !compare_text(other, cell->first, "cell", "accept") &&
 		    !compare_number(other, cell->first, "cell", "workers"))
 			return &machine->cells[i];
 	}

@@ -46,6 +46,11 @@ struct summary report_summary(const struct report_cell *cell, const char *part, 
 const struct report_cell *report_baseline(const struct report_machine *machine,
 					  const struct report_cell *cell);
 
+/* The cell with the same everything, measured without the instrument; NULL for such a cell itself.
+ */
+const struct report_cell *report_unwatched_twin(const struct report_machine *machine,
+						const struct report_cell *cell);
+
 /* The same load and the same kind of fd table? */
 bool report_same_load(const struct report_cell *a, const struct report_cell *b);
 

@@ -171,6 +171,9 @@ static int parse(struct run_options *o, int argc, char **argv)
 		  "bind the client to these CPUs", 0, 0, NULL },
 		{ "no-self-check", OPTION_FLAG, &o->no_self_check, NULL,
 		  "leave out the cells that count what the harness itself takes", 0, 0, NULL },
+		{ "overhead", OPTION_FLAG, &o->axes.overhead, NULL,
+		  "every cell a second time without the instrument, to see what watching costs", 0,
+		  0, NULL },
 		{ "resume", OPTION_FLAG, &o->resume, NULL,
 		  "leave out what the file already has a good record of, with this seed", 0, 0,
 		  NULL },
@@ -250,6 +253,7 @@ static void note_done(struct run *run, json_t *records)
 	json_array_foreach (records, i, record) {
 		char name[256];
 		double seed, workers, repetition;
+		json_t *watched;
 
 		if (strcmp(json_string_value(json_object_get(record, "outcome")), "ok") ||
 		    !record_number(record, "run", "seed", &seed) ||
@@ -257,10 +261,12 @@ static void note_done(struct run *run, json_t *records)
 		    !record_number(record, "cell", "workers", &workers) ||
 		    !record_number(record, "cell", "repetition", &repetition))
 			continue;
-		snprintf(name, sizeof(name), "%s workers=%.0f fd-table=%s load=%s #%.0f",
+		watched = json_object_get(json_object_get(record, "cell"), "watched");
+		snprintf(name, sizeof(name), "%s workers=%.0f fd-table=%s load=%s%s #%.0f",
 			 record_text(record, "cell", "accept"), workers,
 			 record_text(record, "cell", "fd_table"),
-			 record_text(record, "cell", "load"), repetition);
+			 record_text(record, "cell", "load"),
+			 json_is_false(watched) ? " unwatched" : "", repetition);
 		json_object_set_new(run->done, name, json_true());
 	}
 }
@@ -316,6 +322,21 @@ static void now_text(char *text, size_t size)
 	strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
+/* An instrument that is not wanted is taken out of the kernel, not just ignored. */
+static enum cell_outcome run_watched_or_not(struct run *run, const struct cell *cell,
+					    json_t *record)
+{
+	enum cell_outcome outcome;
+
+	if (!cell->unwatched)
+		return cell_run(cell, &run->setup, record);
+	lock_stop(&run->watch);
+	outcome = cell_run(cell, &run->setup, record);
+	if (run->setup.watch && !choose_instrument(run))
+		run->setup.watch = NULL;
+	return outcome;
+}
+
 static bool measure_cell(struct run *run, const struct cell *cell, size_t index, size_t of)
 {
 	char name[256], key[300], time[32];
@@ -334,7 +355,7 @@ static bool measure_cell(struct run *run, const struct cell *cell, size_t index,
 	now_text(time, sizeof(time));
 	record = json_pack("{s:s,s:s}", "schema", RECORD_SCHEMA, "time", time);
 	json_object_update(record, run->common);
-	outcome = cell_run(cell, &run->setup, record);
+	outcome = run_watched_or_not(run, cell, record);
 	if (outcome == CELL_OK)
 		run->n_ok++;
 	else if (outcome == CELL_FAILED)
