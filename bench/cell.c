@@ -440,8 +440,9 @@ static void check_client(struct measurement *m)
 static void check_sockets(struct measurement *m)
 {
 	const struct sockstat *before = &m->sockets_before, *after = &m->sockets_after;
-	bool back = sockstat_wait(m->setup->files, before, sockstat_is_back, SOCKETS_NS,
-				  &m->sockets_after);
+	bool back = sockstat_wait(m->setup->files, before,
+				  m->setup->own_network ? sockstat_is_back_here : sockstat_is_back,
+				  SOCKETS_NS, &m->sockets_after);
 
 	json_object_set_new(m->record, "sockets",
 			    json_pack("{s:o,s:o,s:b}", "before", sockets_json(before), "after",

@@ -37,6 +37,7 @@ struct cell_setup {
 	uint64_t warm_up; /* connections a round */
 	uint64_t wrk_duration_ns;
 	struct procfile *files;
+	bool own_network;	  /* a network namespace without anybody else's sockets */
 	struct lock_watch *watch; /* NULL: nothing can be seen, because: */
 	const char *blind_because;
 	struct progress *progress;

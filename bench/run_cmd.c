@@ -4,6 +4,7 @@
 #include "environment.h"
 #include "limits.h"
 #include "matrix.h"
+#include "netns.h"
 #include "record.h"
 #include "storm_cmd.h"
 
@@ -44,7 +45,7 @@ struct run_options {
 	struct text_list server_args;
 	const char *server_cpus, *client_cpus;
 	uint64_t warm_up, wrk_duration_ns;
-	bool no_self_check, resume, show;
+	bool no_self_check, no_netns, resume, show;
 };
 
 struct run {
@@ -171,6 +172,9 @@ static int parse(struct run_options *o, int argc, char **argv)
 		  "bind the client to these CPUs", 0, 0, NULL },
 		{ "no-self-check", OPTION_FLAG, &o->no_self_check, NULL,
 		  "leave out the cells that count what the harness itself takes", 0, 0, NULL },
+		{ "no-netns", OPTION_FLAG, &o->no_netns, NULL,
+		  "stay in the network namespace of the caller; without this, root gets its own", 0,
+		  0, NULL },
 		{ "overhead", OPTION_FLAG, &o->axes.overhead, NULL,
 		  "every cell a second time without the instrument, to see what watching costs", 0,
 		  0, NULL },
@@ -420,8 +424,10 @@ static int run_matrix(struct run *run)
 
 static int start(struct run *run, int argc, char **argv)
 {
-	int ret = procfile_open(&run->files), code = EXIT_FAILED;
+	int ret, code = EXIT_FAILED;
 
+	run->setup.own_network = !run->options->no_netns && netns_enter();
+	ret = procfile_open(&run->files);
 	if (ret < 0) {
 		fprintf(stderr,
 			"accept-bench run: no io_uring: %s; see "
@@ -431,10 +437,11 @@ static int start(struct run *run, int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	run->done = json_object();
-	run->common = json_pack("{s:{s:I,s:s,s:o},s:o}", "run", "seed",
-				(json_int_t)run->options->storm.seed, "preset",
-				presets[run->options->preset], "command", command_json(argc, argv),
-				"environment", environment_json(&run->files));
+	run->common = json_pack("{s:{s:I,s:b,s:s,s:o},s:o}", "run", "seed",
+				(json_int_t)run->options->storm.seed, "own_network_namespace",
+				run->setup.own_network, "preset", presets[run->options->preset],
+				"command", command_json(argc, argv), "environment",
+				environment_json(&run->files));
 	run->out = -1;
 	if (choose_instrument(run) && open_records(run))
 		code = run_matrix(run);

@@ -39,6 +39,11 @@ bool sockstat_is_back(const struct sockstat *before, const struct sockstat *now)
 	       now->tcp_alloc <= before->tcp_alloc && now->tcp_orphan <= before->tcp_orphan;
 }
 
+bool sockstat_is_back_here(const struct sockstat *before, const struct sockstat *now)
+{
+	return now->used <= before->used && now->tcp_inuse <= before->tcp_inuse;
+}
+
 bool sockstat_is_closed(const struct sockstat *before, const struct sockstat *now)
 {
 	return now->tcp_inuse <= before->tcp_inuse;

@@ -9,8 +9,9 @@
 
 /*
  * `used`: sockets of any kind with a struct socket. `inuse`: TCP sockets in a hash table.
- * `alloc`: TCP sockets allocated, closed but still referenced ones included; this one catches a
- * direct slot that was never closed. TIME_WAIT (`tw`) is none of these and takes a minute to end.
+ * `alloc`: TCP sockets allocated. `used` and `alloc` have those as well that are closed but still
+ * referenced, and so catch a direct slot that was never closed. TIME_WAIT (`tw`) is none of these
+ * and takes a minute to end.
  */
 struct sockstat {
 	uint64_t used;
@@ -22,6 +23,9 @@ int sockstat_read(struct procfile *reader, struct sockstat *stat);
 
 /* No more sockets than before? */
 bool sockstat_is_back(const struct sockstat *before, const struct sockstat *now);
+
+/* The same in a network namespace of one's own: orphan and alloc count those of all namespaces. */
+bool sockstat_is_back_here(const struct sockstat *before, const struct sockstat *now);
 
 /* No more TCP sockets that are not closed? Closed ones that are kept (parked) do not count. */
 bool sockstat_is_closed(const struct sockstat *before, const struct sockstat *now);

@@ -39,6 +39,7 @@ static void test_back(void)
 	CHECK(sockstat_is_back(&before, &now));
 	now.tcp_alloc = 3; /* closed, but a slot still holds it */
 	CHECK(!sockstat_is_back(&before, &now) && sockstat_is_closed(&before, &now));
+	CHECK(sockstat_is_back_here(&before, &now)); /* perhaps in another namespace */
 	now = before;
 	now.tcp_inuse++;
 	CHECK(!sockstat_is_back(&before, &now) && !sockstat_is_closed(&before, &now));
