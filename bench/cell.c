@@ -427,7 +427,9 @@ static void check_client(struct measurement *m)
 			     m->wrk.socket_errors, m->wrk.bad_status);
 		return;
 	}
-	if (m->result.failed)
+	if (m->result.stopped && !m->result.failed)
+		fail(m, "interrupted");
+	else if (m->result.failed)
 		fail(m, "%" PRIu64 " of %" PRIu64 " connections failed, %s: %s", m->result.failed,
 		     m->result.started, m->result.error[0].phase, m->result.error[0].reason);
 	else if (!m->result.good)

@@ -37,14 +37,11 @@ static double seconds_left(const struct progress *progress, const struct storm_p
 	return left;
 }
 
-void progress_line(const struct storm_progress *now, void *arg)
+static void print_line(struct progress *progress, const struct storm_progress *now)
 {
-	struct progress *progress = arg;
 	double seconds = (double)(now->elapsed_ns - progress->last_ns) / 1e9;
 	double left = seconds_left(progress, now);
 
-	if (!progress->on)
-		return;
 	if (progress->lines++ % HEADER_EVERY == 0)
 		fprintf(stderr, "%8s %10s %10s %8s %9s\n", "time", "conns/s", "conns", "failed",
 			"left");
@@ -57,4 +54,13 @@ void progress_line(const struct storm_progress *now, void *arg)
 	fprintf(stderr, "\n");
 	progress->last_ns = now->elapsed_ns;
 	progress->last_good = now->good;
+}
+
+bool progress_line(const struct storm_progress *now, void *arg)
+{
+	struct progress *progress = arg;
+
+	if (progress->on)
+		print_line(progress, now);
+	return !progress->stop || !*progress->stop;
 }

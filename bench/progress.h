@@ -5,8 +5,11 @@
 
 #include "storm.h"
 
+#include <signal.h>
+
 struct progress {
 	bool on;
+	const volatile sig_atomic_t *stop; /* or NULL */
 	unsigned int lines;
 	uint64_t last_ns, last_good;
 	uint64_t expected; /* connections; 0: not known */
@@ -17,6 +20,8 @@ struct progress {
 /* On when stderr is a terminal or `asked`. */
 void progress_init(struct progress *progress, bool asked);
 void progress_load(struct progress *progress, const struct storm_load *load);
-void progress_line(const struct storm_progress *now, void *progress);
+
+/* For storm_run(): a line when somebody is looking; false when *stop is set. */
+bool progress_line(const struct storm_progress *now, void *progress);
 
 #endif

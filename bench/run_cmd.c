@@ -475,6 +475,7 @@ int run_command(int argc, char **argv)
 	sigaction(SIGTERM, &on_signal, NULL);
 	limits_raise(2 * options.storm.concurrency);
 	progress_init(&run.progress, options.show);
+	run.progress.stop = &interrupted;
 	make_setup(&run, &storm, &load);
 	return start(&run, argc, argv);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define RING_ENTRIES_MAX 4096
+#define HOPELESS	 1000 /* so many failures and nothing good in a second */
 
 const char *const storm_protocols[] = { "http", "echo", NULL };
 const char *const storm_closes[] = { "server-fin", "client-fin", "client-rst", NULL };
@@ -261,8 +262,7 @@ static void merge(struct storm_result *into, const struct thread *thread)
 	merge_errors(into, thread);
 }
 
-static void tell(struct storm *storm, void (*progress)(const struct storm_progress *, void *),
-		 void *arg)
+static struct storm_progress look(const struct storm *storm)
 {
 	struct storm_progress now = { .elapsed_ns = now_ns() - storm->start_ns };
 
@@ -271,31 +271,34 @@ static void tell(struct storm *storm, void (*progress)(const struct storm_progre
 		now.failed +=
 			atomic_load_explicit(&storm->threads[i].failed_now, memory_order_relaxed);
 	}
-	progress(&now, arg);
+	return now;
 }
 
+/* Once a second: says how it goes, and ends what leads nowhere. */
 static void wait_for_threads(struct storm *storm,
-			     void (*progress)(const struct storm_progress *, void *), void *arg)
+			     bool (*progress)(const struct storm_progress *, void *), void *arg)
 {
+	struct storm_progress before = { 0 }, now;
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	while (storm->busy) {
-		if (!progress) {
-			pthread_cond_wait(&storm->changed, &storm->lock);
-			continue;
-		}
 		until.tv_sec++;
 		while (storm->busy &&
 		       pthread_cond_timedwait(&storm->changed, &storm->lock, &until) != ETIMEDOUT)
 			;
-		if (storm->busy)
-			tell(storm, progress, arg);
+		if (!storm->busy)
+			return;
+		now = look(storm);
+		if ((progress && !progress(&now, arg)) ||
+		    (now.good == before.good && now.failed > before.failed + HOPELESS))
+			atomic_store(&storm->stop, true);
+		before = now;
 	}
 }
 
 bool storm_run(struct storm *storm, const struct storm_load *load, struct storm_result *result,
-	       void (*progress)(const struct storm_progress *now, void *arg), void *arg)
+	       bool (*progress)(const struct storm_progress *now, void *arg), void *arg)
 {
 	unsigned int n = storm->options.threads;
 
@@ -309,6 +312,7 @@ bool storm_run(struct storm *storm, const struct storm_load *load, struct storm_
 	for (unsigned int i = 0; i < n; i++)
 		prepare_job(&storm->threads[i]);
 	storm->load = *load;
+	atomic_store(&storm->stop, false);
 	atomic_store(&storm->tickets, load->connections);
 	storm->busy = n;
 	storm->job++;
@@ -317,6 +321,7 @@ bool storm_run(struct storm *storm, const struct storm_load *load, struct storm_
 	wait_for_threads(storm, progress, arg);
 	pthread_mutex_unlock(&storm->lock);
 
+	result->stopped = atomic_load(&storm->stop);
 	for (unsigned int i = 0; i < n; i++) {
 		merge(result, &storm->threads[i]);
 		if (storm->threads[i].fatal) {

@@ -65,6 +65,7 @@ struct storm_result {
 	uint64_t failed;
 	uint64_t requests;
 	uint64_t bytes_sent, bytes_received;
+	bool stopped;  /* before the load was over: see storm_run() */
 	uint64_t late; /* open loop: started later than intended, no slot being free */
 	uint64_t elapsed_ns;
 	uint64_t cpu_ns; /* of storm's own threads, kernel side included */
@@ -89,9 +90,13 @@ struct storm;
  */
 struct storm *storm_create(const struct storm_options *options, char *why, size_t why_len);
 
-/* Runs one load to its end, every socket closed. May be called several times. */
+/*
+ * Runs one load to its end, every socket closed. May be called several times. Ends earlier, saying
+ * so in the result, when progress(), called every second, returns false, or when a whole second
+ * brought nothing but failures.
+ */
 bool storm_run(struct storm *storm, const struct storm_load *load, struct storm_result *result,
-	       void (*progress)(const struct storm_progress *now, void *arg), void *arg);
+	       bool (*progress)(const struct storm_progress *now, void *arg), void *arg);
 
 /* What went on when storm_run() returned false. */
 const char *storm_why(const struct storm *storm);

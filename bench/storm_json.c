@@ -48,14 +48,14 @@ json_t *storm_result_json(const struct storm_result *r)
 		json_array_append_new(errors, json_pack("{s:s,s:s,s:I}", "phase", r->error[i].phase,
 							"reason", r->error[i].reason, "n",
 							(json_int_t)r->error[i].n));
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:o,s:o,s:o,s:o}", "started",
-			 (json_int_t)r->started, "good", (json_int_t)r->good, "failed",
-			 (json_int_t)r->failed, "requests", (json_int_t)r->requests, "bytes_sent",
-			 (json_int_t)r->bytes_sent, "bytes_received", (json_int_t)r->bytes_received,
-			 "late", (json_int_t)r->late, "elapsed_s", seconds, "connections_per_s",
-			 seconds > 0 ? (double)r->good / seconds : 0,
-			 "client_cpu_us_per_connection",
-			 r->good ? us(r->cpu_ns) / (double)r->good : 0, "errors", errors, "connect",
-			 hist_json(&r->connect_ns), "first_byte", hist_json(&r->first_byte_ns),
-			 "whole", hist_json(&r->whole_ns));
+	return json_pack(
+		"{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:o,s:o,s:o,s:o}", "stopped_early",
+		r->stopped, "started", (json_int_t)r->started, "good", (json_int_t)r->good,
+		"failed", (json_int_t)r->failed, "requests", (json_int_t)r->requests, "bytes_sent",
+		(json_int_t)r->bytes_sent, "bytes_received", (json_int_t)r->bytes_received, "late",
+		(json_int_t)r->late, "elapsed_s", seconds, "connections_per_s",
+		seconds > 0 ? (double)r->good / seconds : 0, "client_cpu_us_per_connection",
+		r->good ? us(r->cpu_ns) / (double)r->good : 0, "errors", errors, "connect",
+		hist_json(&r->connect_ns), "first_byte", hist_json(&r->first_byte_ns), "whole",
+		hist_json(&r->whole_ns));
 }

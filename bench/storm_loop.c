@@ -19,6 +19,8 @@ static bool take_ticket(struct thread *thread)
 {
 	struct storm *storm = thread->storm;
 
+	if (atomic_load_explicit(&storm->stop, memory_order_relaxed))
+		thread->stop = true;
 	if (thread->stop || thread->fatal)
 		return false;
 	if (storm->load.connections) {

@@ -110,6 +110,7 @@ struct storm {
 	unsigned int ready, busy;
 	bool quit;
 	uint64_t start_ns;
+	atomic_bool stop;	      /* no new connections, by any thread */
 	atomic_uint_fast64_t tickets; /* connections still to start */
 	char why[256];
 	struct thread *threads;

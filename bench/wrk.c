@@ -52,7 +52,7 @@ bool wrk_run(const struct storm_options *o, uint64_t duration_ns, const char *cp
 	while ((ret = child_read_line(&child, line, sizeof(line), duration_ns + EXTRA_NS)) == 1)
 		wrk_parse_line(line, result);
 	ret = ret ? ret : child_wait(&child, EXTRA_NS);
-	if (ret < 0 || !child_exited(&child, EXIT_OK) || !result->requests_per_s) {
+	if (ret < 0 || !child_exited(&child, EXIT_OK) || result->requests_per_s <= 0) {
 		child_kill(&child);
 		child_describe_end(&child, end, sizeof(end));
 		snprintf(why, why_len, "wrk gave no result: %s", ret < 0 ? strerror(-ret) : end);
