@@ -72,11 +72,12 @@ static void opened(struct worker *w, struct conn *c, int res)
 	worker_conn_end(w, c);
 }
 
-/* The DUP has worked, the close of the slot has not: the slot was empty already. */
+/* The DUP has worked, the close of the slot has not; the receive behind it was dropped. */
 static void slot_closed(struct worker *w, struct conn *c, int res)
 {
 	(void)res;
 	count(w->counters.dups);
+	worker_close_slot(w, c->slot);
 	c->slot = -1;
 	worker_receive(w, c);
 }

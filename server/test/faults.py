@@ -17,7 +17,7 @@ from harness import BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventuall
 BINARY, PATH = sys.argv[1:3]
 RING = PATH != "epoll"
 SLOTS = PATH in ("install", "dup", "direct")
-CONNECTIONS = 200
+CONNECTIONS = 60
 
 
 def run(faults="", options=(), connections=CONNECTIONS, keep_alive=1, **environment):
@@ -87,8 +87,6 @@ def test_close_of_slot_fails():
     """The DUP has worked, so the connection is served."""
     if PATH != "dup":
         return
-    # The close did not happen either: the slot stays taken, as it would with a real failure of
-    # anything but an empty slot, so only as many as there are slots.
     lost, totals = run("close_slot:EBADF:2", connections=50)
     check(lost == 0 and totals["dups"] == 50, f"{lost} lost, {totals['dups']} DUPs")
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""
+A rolling restart: a second server on the same port, the first one drained, under load.
+
+    restart.py ACCEPT-SERVER ACCEPT-BENCH PATH RATE SECONDS
+
+Between the last accept of the old server and the close of its listener the kernel can still give it
+a connection. With net.ipv4.tcp_migrate_req=1 (Linux 5.14) that moves to the new server's listener;
+without, the client sees a reset. Both are tried: with it nothing may be lost, without it the loss
+is printed and bounded. Needs root for the setting; exits 77 without, or without the path.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from harness import Server, check, main, supported
+
+BINARY, BENCH, PATH, RATE, SECONDS = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
+MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
+
+
+def set_migrate(value):
+    with open(MIGRATE, "w", encoding="ascii") as file:
+        file.write(value)
+
+
+def restart_under_load():
+    """How many of how many connections were lost."""
+    old = Server(BINARY, "--accept", PATH, "--workers", "2")
+    address = f"{old.address[0]}:{old.address[1]}"
+    with subprocess.Popen(
+            [BENCH, "storm", "--connect", address, "--rate", str(RATE), "--connections", "0",
+             "--duration", f"{SECONDS}s", "--concurrency", "4096"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as storm:
+        time.sleep(SECONDS / 3)
+        new = Server(BINARY, "--accept", PATH, "--workers", "2", "--port", str(old.address[1]))
+        time.sleep(0.3)
+        old.process.send_signal(signal.SIGTERM)
+        old.wait()
+        result = json.loads(storm.communicate(timeout=SECONDS + 60)[0])
+    new.end()
+    result = result.get("result", result)
+    check(new.totals["accepts"] > 0 < old.totals["accepts"], "one of the two served nothing")
+    print(f"  {old.totals['accepts']} by the old server, {new.totals['accepts']} by the new, "
+          f"{result['failed']} lost {result['errors'] or ''}")
+    return result["failed"], result["started"]
+
+
+def test_with_migration():
+    set_migrate("1")
+    lost, started = restart_under_load()
+    check(started > RATE * SECONDS // 3, f"only {started} connections were started")
+    check(lost == 0, f"{lost} of {started} lost")
+
+
+def test_without_migration():
+    set_migrate("0")
+    lost, started = restart_under_load()
+    check(lost <= started // 1000, f"{lost} of {started} lost: more than the moment of the close")
+
+
+supported(BINARY, PATH)
+if not os.access(MIGRATE, os.W_OK):
+    print(f"{MIGRATE} cannot be written")
+    sys.exit(77)
+with open(MIGRATE, encoding="ascii") as setting:
+    saved = setting.read()
+try:
+    main([test_with_migration, test_without_migration])
+finally:
+    set_migrate(saved)
