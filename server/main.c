@@ -328,7 +328,8 @@ int main(int argc, char **argv)
 	print_totals(&s);
 	if (!drained) {
 		say("a second signal: ended without waiting for open connections");
-		return EXIT_FAILED;
+		_exit(EXIT_FAILED); /* the workers are still running: nothing may be taken from them
+				     */
 	}
 	free(s.workers);
 	free(s.counters);

@@ -7,6 +7,7 @@ Good and hostile clients against one accept path.
 Exits 77 if this kernel does not have the path.
 """
 
+import os
 import resource
 import signal
 import socket
@@ -19,6 +20,8 @@ from harness import (BODY, GET, GET_CLOSE, Server, ask, check, eventually, is_cl
 
 BINARY, PATH = sys.argv[1:3]
 WORKERS = "2"
+# The thread sanitizer takes the same number in two tables for the same descriptor.
+ONE_TABLE = "ACCEPT_TEST_ONE_TABLE" in os.environ
 
 
 def server(*options):
@@ -357,6 +360,8 @@ def test_park_none():
 
 
 def test_private_tables():
+    if ONE_TABLE:
+        return
     with server("--fd-table", "private") as s:
         for _ in range(100):
             with s.connect() as c:
@@ -365,7 +370,7 @@ def test_private_tables():
 
 
 def test_shared_listener():
-    for table in ("shared", "private"):
+    for table in ("shared",) if ONE_TABLE else ("shared", "private"):
         with server("--listener", "shared", "--fd-table", table) as s:
             crowd = [s.connect() for _ in range(100)]
             for c in crowd:
