@@ -25,7 +25,7 @@ ONE_TABLE = "ACCEPT_TEST_ONE_TABLE" in os.environ
 
 
 def server(*options):
-    return Server(BINARY, "--accept", PATH, "--workers", WORKERS, *options)
+    return Server(BINARY, "--accept", PATH, "--workers", WORKERS, "--park-timeout", "1s", *options)
 
 
 def check_clean(instance):
@@ -246,8 +246,10 @@ def test_max_conns():
 
 def test_out_of_descriptors():
     """EMFILE (or a full slot table): no spin, no flood of lines, and back by itself."""
-    if PATH in ("dup", "direct"):
-        return  # they take no new number: see test_max_conns
+    # dup and direct take no new number: see test_max_conns. A multishot request keeps the limit that
+    # was in force when it was armed (io_accept_prep() in io_uring/net.c): see faults.py.
+    if PATH in ("dup", "direct", "multishot"):
+        return
     with server("--max-conns", "1000") as s:
         soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (4, hard))
