@@ -18,13 +18,13 @@ void counters_add(struct counters *sum, const struct counters *block)
 #undef X
 }
 
-void counters_print(FILE *out, const struct counters *sum)
+void counters_print(FILE *out, const struct counters *sum, unsigned io_wq_threads)
 {
 	fputs("totals", out);
 #define X(name, help) fprintf(out, " " #name "=%llu", (unsigned long long)sum->name);
 	COUNTERS(X)
 #undef X
-	fputc('\n', out);
+	fprintf(out, " io_wq_threads=%u\n", io_wq_threads);
 	fflush(out);
 }
 

@@ -63,8 +63,8 @@ struct counters {
 /* Adds BLOCK, which its worker may be writing, to SUM. Peaks add up too: an upper bound. */
 void counters_add(struct counters *sum, const struct counters *block);
 
-/* Writes "totals accepts=1 requests=1 ...\n" for SUM. */
-void counters_print(FILE *out, const struct counters *sum);
+/* Writes "totals accepts=1 requests=1 ... io_wq_threads=0\n" for SUM. */
+void counters_print(FILE *out, const struct counters *sum, unsigned io_wq_threads);
 
 /*
  * Writes SUM in the Prometheus text format (version 0.0.4), one labelled sample a worker.

@@ -46,6 +46,7 @@ def test_integrity():
         totals = s.now()
         check(totals["accepts"] == totals["closed"] == COUNT, f"{totals['closed']} closed")
         check(totals["bytes_in"] == totals["bytes_out"], "bytes are lost")
+        check(totals["io_wq_threads"] == 0, "requests were handed to io-wq")
         check(totals["dup_errors"] == totals["stale"] == totals["cq_overflows"] == 0, f"{totals}")
         print(f"{COUNT} connections, {totals['bytes_in']} bytes there and back, 0 mixed up")
     eventually(lambda: open_sockets() <= before, "sockets are left over in the kernel", 30)
