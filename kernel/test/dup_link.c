@@ -221,7 +221,10 @@ static void check_drain(void)
 int main(void)
 {
 	static const unsigned links[] = { IOSQE_IO_LINK, IOSQE_IO_HARDLINK };
-	static const struct dup late = { .fd = 2000, .new_fd = FD_TARGET };		/* fails when it runs */
+	/* these fail when they run: for want of a source, and by what they do */
+	static const struct dup late = { .fd = 2000, .new_fd = FD_TARGET };
+	static const struct dup refused = { .fd = 1, .new_fd = 1 << 30 };
+	static const struct dup no_slot = { .fd = 1, .new_fd = SLOTS, .flags = DUP_NEW_FIXED };
 	static const struct dup early = { .fd = 1, .new_fd = FD_TARGET, .flags = 8 };	/* fails when it is taken in */
 
 	test_start("dup_link");
@@ -235,6 +238,9 @@ int main(void)
 	for (size_t i = 0; i < 2; i++) {
 		check_failure(links[i], 0, &late, -EBADF);
 		check_failure(links[i], IOSQE_ASYNC, &late, -EBADF);
+		check_failure(links[i], 0, &refused, -EBADF);
+		check_failure(links[i], IOSQE_ASYNC, &refused, -EBADF);
+		check_failure(links[i], 0, &no_slot, -EINVAL);
 	}
 	check_failure(IOSQE_IO_LINK, 0, &early, -EINVAL);
 	check_drain();
