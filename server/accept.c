@@ -23,7 +23,10 @@ const struct accept_path *accept_path_by_name(const char *name)
 const struct accept_path *accept_path_best(unsigned features)
 {
 	static const struct accept_path *const best_first[] = {
-		&accept_dup, &accept_install, &accept_multishot, &accept_accept4, &accept_epoll,
+		&accept_dup,
+		&accept_install,
+		&accept_multishot,
+		&accept_epoll,
 	};
 	unsigned i;
 

@@ -19,17 +19,18 @@ void take_by_accept4(struct worker *w)
 	unsigned most = w->draining ? UINT32_MAX : w->options->accept_batch;
 	unsigned i;
 
-	for (i = 0; i < most && (w->draining || worker_wants_accept(w)); i++) {
+	for (i = 0; i < most && worker_wants_accept(w); i++) {
 		int fd = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC);
+		int error = fd < 0 ? errno : 0;
 
-		if (fd >= 0) {
+		if (!error) {
 			worker_accepted(w, fd);
 			continue;
 		}
-		if (errno == EAGAIN)
+		if (error == EAGAIN)
 			count(w->counters.accept_empty);
-		worker_accept_failed(w, -errno);
-		if (errno == EAGAIN || w->listener < 0 || !worker_wants_accept(w))
+		worker_accept_failed(w, -error);
+		if (error == EAGAIN)
 			return;
 	}
 }

@@ -41,9 +41,11 @@ static void watch(struct loop *l, struct conn *c, uint32_t events)
 		.data.u64 = (uint64_t)c->generation << 32 | conn_index(&w->conns, c),
 	};
 
+	/* Out of memory or of fs.epoll.max_user_watches: its time limit ends the connection. */
 	if (epoll_ctl(l->epoll, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event))
-		die("epoll_ctl on fd %d: %s", c->fd, strerror(errno));
-	c->watched = true;
+		count(w->counters.no_memory);
+	else
+		c->watched = true;
 }
 
 /* Also takes it out of the interest list: nobody else has a descriptor of this socket. */
@@ -166,7 +168,7 @@ static void accept_some(struct loop *l)
 	unsigned most = w->draining ? UINT32_MAX : w->options->accept_batch;
 	unsigned i;
 
-	for (i = 0; i < most && (w->draining || worker_wants_accept(w)); i++) {
+	for (i = 0; i < most && worker_wants_accept(w); i++) {
 		int fd = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		struct conn *c;
 
@@ -223,7 +225,6 @@ static void expire(struct loop *l)
 	struct conn *c;
 
 	while ((c = conn_expired(&w->conns, w->now_ms)) != NULL) {
-		c->timed_out = false;
 		count(w->counters.timeouts);
 		if (c->state == CONN_RECEIVING)
 			protocol_timed_out(&w->protocol, c);
@@ -254,7 +255,9 @@ static void handle(struct loop *l, const struct epoll_event *event)
 	uint64_t ignored;
 
 	if (event->data.u64 == listener_event) {
-		accept_some(l);
+		if (!l->w->draining) /* it may have begun in this very pass; steer_accept() sees to
+					it */
+			accept_some(l);
 	} else if (event->data.u64 == wake_event) {
 		if (read(l->w->wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
 			die("read of an eventfd: %s", strerror(errno));

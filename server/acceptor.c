@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "message.h"
@@ -69,8 +70,12 @@ void worker_accepted(struct worker *w, int descriptor)
 
 void worker_close_listener(struct worker *w)
 {
-	if (w->listener >= 0 && w->listener != w->shared_listener)
+	if (w->listener < 0)
+		return;
+	if (w->listener != w->shared_listener)
 		close(w->listener);
+	else if (__atomic_sub_fetch(w->listener_users, 1, __ATOMIC_ACQ_REL) == 0)
+		shutdown(w->listener, SHUT_RD); /* for good, also where another table has it */
 	w->listener = -1;
 }
 
@@ -92,12 +97,11 @@ void worker_accept_failed(struct worker *w, int error)
 		return;
 	if (error != -EAGAIN)
 		count(w->counters.accept_errors);
-	if (w->draining) {
-		worker_close_listener(w); /* EAGAIN: what was queued has been taken */
-		return;
-	}
 	switch (-error) {
 	case EAGAIN:
+		if (w->draining)
+			worker_close_listener(w); /* what was queued has been taken */
+		break;
 	case EINTR:
 		break;
 	case EMFILE:
@@ -106,6 +110,13 @@ void worker_accept_failed(struct worker *w, int error)
 	case ENOMEM:
 		pause_accept(w, error);
 		break;
+	case EINVAL:
+		if (w->draining) {
+			/* Before Linux 6.10 no accept could be told not to wait. */
+			worker_close_listener(w);
+			break;
+		}
+		/* fall through */
 	default:
 		/* An error of the connection, gone before it was taken: accept(2), NOTES. */
 		if (!worker_peer_error(error) && error != -ENOPROTOOPT && error != -ENONET &&
@@ -114,7 +125,7 @@ void worker_accept_failed(struct worker *w, int error)
 	}
 }
 
-/* Whether to accept now: not while full, until an eighth has ended, nor right after running out. */
+/* Full is full until an eighth has ended, except in a drain, where nobody new comes behind. */
 bool worker_wants_accept(struct worker *w)
 {
 	uint32_t used = w->conns.used, max = w->max_conns;
@@ -123,30 +134,37 @@ bool worker_wants_accept(struct worker *w)
 		count(w->counters.accept_pauses);
 	if (used >= max)
 		w->accept_full = true;
-	else if (used < max - max / 8)
+	else if (used < max - max / 8 || w->draining)
 		w->accept_full = false;
-	return !w->draining && !w->accept_full && w->now_ms >= w->accept_resume_ms;
+	return w->listener >= 0 && !w->accept_full && w->now_ms >= w->accept_resume_ms;
 }
 
-/* Once per pass. Connections that are not accepted wait in the backlog: that is back-pressure. */
+static void cancel_accept(struct worker *w)
+{
+	struct io_uring_sqe *sqe = worker_sqe(w, OP_CANCEL_ACCEPT, NULL);
+	enum op op = w->path->readable ? OP_LISTEN : OP_ACCEPT;
+
+	w->accept_cancelled = true;
+	io_uring_prep_cancel64(sqe, user_data(op, 0, 0), 0);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+/*
+ * Once per pass. Connections that are not accepted wait in the backlog: that is back-pressure.
+ * A drain ends the request in flight, then takes what is queued with requests that do not wait,
+ * until worker_accept_failed(-EAGAIN) closes the listener.
+ */
 void acceptor_steer(struct worker *w)
 {
 	bool wanted = worker_wants_accept(w);
 
-	if (wanted && !w->accepting) {
-		count(w->counters.accept_rearms);
+	if (w->accepting && !w->accept_cancelled && (!wanted || w->draining)) {
+		cancel_accept(w);
+	} else if (wanted && !w->accepting) {
+		if (!w->draining)
+			count(w->counters.accept_rearms);
 		w->accepting = true;
-		w->path->arm(w);
-	} else if (!wanted && w->accepting && !w->accept_cancelled && w->listener >= 0) {
-		struct io_uring_sqe *sqe = worker_sqe(w, OP_CANCEL_ACCEPT, NULL);
-		enum op op = w->path->readable ? OP_LISTEN : OP_ACCEPT;
-
-		w->accept_cancelled = true;
-		io_uring_prep_cancel64(sqe, user_data(op, 0, 0), 0);
-		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-	} else if (w->draining && !w->accepting && w->listener >= 0) {
-		/* Take what is queued, one by one, until worker_accept_failed(-EAGAIN). */
-		w->accepting = w->accept_cancelled = true;
+		w->accept_cancelled = w->draining; /* such a request ends by itself */
 		w->path->arm(w);
 	}
 }

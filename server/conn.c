@@ -107,7 +107,6 @@ struct conn *conn_expired(struct conn_table *t, uint64_t now_ms)
 		if (now_ms - c->since_ms < t->limit_ms[limit])
 			continue;
 		unlink_limit(t, c);
-		c->timed_out = true;
 		return c;
 	}
 	return NULL;

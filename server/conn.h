@@ -4,7 +4,7 @@
  *
  *                   accepted                 the fd is there
  *        FREE ───────────────────► OPENING ───────────────────┐
- *         ▲                           │ failed                │
+ *         ▲                           │ failed: ends at once  │
  *         │                           ▼                       ▼
  *         ├◄──────────────────────RETIRING ◄───────────── RECEIVING ◄─────────┐
  *         │   descriptor given up     ▲    end of stream,     │ a request is  │ sent, and
@@ -65,13 +65,14 @@ struct carry {
 
 struct conn {
 	uint32_t generation;
-	uint8_t state;	    /* enum conn_state */
-	uint8_t limit;	    /* enum conn_limit */
-	bool last : 1;	    /* the connection ends when OUT has been sent */
-	bool linger : 1;    /* and was refused, so that unread bytes may follow */
-	bool timed_out : 1; /* its request in flight is being cancelled */
-	bool served : 1;    /* at least one answer has been sent */
-	bool watched : 1;   /* epoll: it is in the interest list */
+	uint8_t state;		/* enum conn_state */
+	uint8_t limit;		/* enum conn_limit */
+	bool last : 1;		/* the connection ends when OUT has been sent */
+	bool linger : 1;	/* and was refused, so that unread bytes may follow */
+	bool timed_out : 1;	/* its request in flight is being cancelled */
+	bool cancel_missed : 1; /* a cancel found nothing of it in flight */
+	bool served : 1;	/* at least one answer has been sent */
+	bool watched : 1;	/* epoll: it is in the interest list */
 	uint8_t dup_tries;
 	int fd;		     /* -1: none */
 	int slot;	     /* -1: none */
@@ -105,8 +106,8 @@ void conn_end(struct conn_table *t, struct conn *c);
 void conn_set_limit(struct conn_table *t, struct conn *c, enum conn_limit limit, uint64_t now_ms);
 
 /*
- * The oldest connection whose time ran out, taken off its queue and marked timed_out; NULL if there
- * is none. At most as many calls as there are connections return one.
+ * The oldest connection whose time ran out, taken off its queue; NULL if there is none. At most as
+ * many calls as there are connections return one.
  */
 struct conn *conn_expired(struct conn_table *t, uint64_t now_ms);
 

@@ -8,19 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static int reserve(struct fdpool *pool)
+/* Counts pool->size up to SIZE, so that fdpool_free() closes what is ours and nothing else. */
+static int reserve(struct fdpool *pool, unsigned size)
 {
-	unsigned i;
-
-	for (i = 0; i < pool->size; i++) {
-		int want = pool->first + (int)i;
+	for (; pool->size < size; pool->size++) {
+		int want = pool->first + (int)pool->size;
 		int fd = fcntl(pool->placeholder, F_DUPFD_CLOEXEC, want);
 
 		if (fd == want)
 			continue;
 		if (fd >= 0)
 			close(fd);
-		pool->size = i; /* so that fdpool_free() closes what is ours */
 		return fd >= 0 ? -EBUSY : errno == EINVAL ? -EMFILE : -errno;
 	}
 	return 0;
@@ -33,14 +31,13 @@ int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max
 
 	memset(pool, 0, sizeof(*pool));
 	pool->first = first;
-	pool->size = size;
 	pool->park_max = park_max < size ? park_max : size;
 	pool->placeholder = open("/dev/null", O_PATH | O_CLOEXEC);
 	if (pool->placeholder < 0)
 		return -errno;
 	pool->vacant = malloc(size * sizeof(*pool->vacant));
 	pool->parked = malloc(size * sizeof(*pool->parked));
-	ret = pool->vacant && pool->parked ? reserve(pool) : -ENOMEM;
+	ret = pool->vacant && pool->parked ? reserve(pool, size) : -ENOMEM;
 	if (ret) {
 		fdpool_free(pool);
 		return ret;

@@ -340,7 +340,6 @@ size_t http_parse(struct http_request *r, const struct http_limits *limits, cons
 	size_t i = 0;
 
 	while (i < len && !r->status) {
-		r->started = true;
 		if (r->state == BODY) {
 			size_t n = len - i < r->body_left ? len - i : (size_t)r->body_left;
 
@@ -354,6 +353,7 @@ size_t http_parse(struct http_request *r, const struct http_limits *limits, cons
 			r->status = 431;
 		else
 			r->status = (uint16_t)parse_byte(r, limits, (unsigned char)data[i++]);
+		r->started = r->state != START && r->state != START_LF;
 	}
 	return i;
 }

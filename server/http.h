@@ -32,7 +32,7 @@ struct http_request {
 	uint8_t matches;  /* names the word being read can still become, one bit each */
 	uint8_t matched;  /* bytes of the word read so far */
 	uint8_t field;	  /* the header field whose value is being read */
-	bool started : 1; /* a byte of it has been read */
+	bool started : 1; /* a byte of it has been read, empty lines before it aside */
 	bool http10 : 1;
 	bool close : 1;	     /* Connection: close */
 	bool keep_alive : 1; /* Connection: keep-alive */
@@ -52,7 +52,7 @@ struct http_request {
  *
  * The status is then 200 (a whole request, answer it), 100 (the client waits for permission to
  * send the body: answer 100 and go on with the same request), or the error to answer before the
- * connection is closed: 400, 405, 408, 413, 414, 417, 431, 501, 505.
+ * connection is closed: 400, 405, 413, 414, 431, 501, 505. (408 is the caller's to set.)
  */
 size_t http_parse(struct http_request *request, const struct http_limits *limits, const char *data,
 		  size_t len);

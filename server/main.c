@@ -31,7 +31,9 @@ struct server {
 	struct counters **counters; /* of each worker */
 	int port_holder;	    /* bound, not listening; -1 with a shared listener */
 	int shared_listener;	    /* -1 with one listener a worker */
+	unsigned listener_users;    /* of the shared one; the last worker shuts it down */
 	int signals;
+	int joined;  /* an eventfd: every worker has ended */
 	int metrics; /* -1: none */
 };
 
@@ -115,7 +117,9 @@ static void fit_open_files(struct server *s)
 {
 	struct options *o = &s->options;
 	struct rlimit limit;
-	uint64_t want = own_fds(o) + (uint64_t)o->max_conns;
+	/* Connections of one table: all of them, or with tables of their own one worker's. */
+	unsigned tables = o->fd_table == FD_TABLE_PRIVATE ? o->workers : 1;
+	uint64_t want = own_fds(o) + (uint64_t)o->max_conns / tables;
 	uint64_t room;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
@@ -126,7 +130,7 @@ static void fit_open_files(struct server *s)
 	}
 	if (limit.rlim_cur >= want)
 		return;
-	room = limit.rlim_cur > own_fds(o) ? limit.rlim_cur - own_fds(o) : 0;
+	room = limit.rlim_cur > own_fds(o) ? (limit.rlim_cur - own_fds(o)) * tables : 0;
 	if (room < o->workers) {
 		say("at most %llu files may be open, %u workers need %u; see ulimit -n",
 		    (unsigned long long)limit.rlim_cur, o->workers, own_fds(o) + o->workers);
@@ -161,6 +165,7 @@ static bool open_sockets(struct server *s)
 		return false;
 	listener_learn_port(o, fd);
 	s->shared_listener = shared ? fd : -1;
+	s->listener_users = o->workers;
 	s->port_holder = shared ? -1 : fd;
 	s->metrics = o->metrics_port ? metrics_open(o->metrics_port) : -1;
 	return !o->metrics_port || s->metrics >= 0;
@@ -181,6 +186,9 @@ static void open_signals(struct server *s)
 	s->signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (s->signals < 0)
 		die("signalfd: %s", strerror(errno));
+	s->joined = eventfd(0, EFD_CLOEXEC);
+	if (s->joined < 0)
+		die("eventfd: %s", strerror(errno));
 }
 
 static void prepare_worker(struct server *s, unsigned i)
@@ -195,9 +203,10 @@ static void prepare_worker(struct server *s, unsigned i)
 	w->options = o;
 	w->path = s->path;
 	w->max_conns = o->max_conns / o->workers;
-	w->park_max = (o->park + o->workers - 1) / o->workers;
+	w->park_max = o->park / o->workers + (i < o->park % o->workers);
 	w->pool_first = (int)(own_fds(o) + (own_table ? 0 : i * w->max_conns));
 	w->shared_listener = s->shared_listener;
+	w->listener_users = &s->listener_users;
 	w->wake = eventfd(0, EFD_CLOEXEC);
 	if (w->wake < 0)
 		die("eventfd: %s", strerror(errno));
@@ -282,33 +291,41 @@ static void stop_workers(struct server *s)
 static void *join_workers(void *arg)
 {
 	struct server *s = arg;
+	eventfd_t one = 1;
 	unsigned i;
 
 	for (i = 0; i < s->options.workers; i++)
 		pthread_join(s->workers[i].thread, NULL);
-	kill(getpid(), SIGTERM); /* wakes the main thread, which is waiting for signals */
+	if (write(s->joined, &one, sizeof(one)) < 0)
+		die("write to an eventfd: %s", strerror(errno));
 	return NULL;
 }
 
-/* Serves signals and scrapes until SIGTERM or SIGINT. */
-static void wait_for_end(struct server *s)
+/* Serves SIGUSR1 and scrapes until SIGTERM or SIGINT (true), or until the workers ended (false). */
+static bool wait_for_signal(struct server *s)
 {
-	struct pollfd polls[2] = {
+	struct pollfd polls[] = {
 		{ .fd = s->signals, .events = POLLIN },
+		{ .fd = s->joined, .events = POLLIN },
 		{ .fd = s->metrics, .events = POLLIN },
 	};
 
 	for (;;) {
 		struct signalfd_siginfo info;
 
-		if (poll(polls, 2, -1) < 0 && errno != EINTR)
+		if (poll(polls, 3, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			die("poll: %s", strerror(errno));
+		}
 		if (polls[1].revents)
+			return false;
+		if (polls[2].revents)
 			metrics_serve(s->metrics, s->counters, s->options.workers);
 		if (!polls[0].revents || read(s->signals, &info, sizeof(info)) != sizeof(info))
 			continue;
 		if (info.ssi_signo != SIGUSR1)
-			return;
+			return true;
 		print_totals(s);
 	}
 }
@@ -319,19 +336,12 @@ static void wait_for_end(struct server *s)
  */
 static bool drain(struct server *s)
 {
-	struct signalfd_siginfo info;
 	pthread_t joiner;
 
 	stop_workers(s);
 	if (pthread_create(&joiner, NULL, join_workers, s))
 		die("no thread to wait for the workers with");
-	do {
-		if (read(s->signals, &info, sizeof(info)) != sizeof(info))
-			die("read of a signalfd: %s", strerror(errno));
-		if (info.ssi_signo == SIGUSR1)
-			print_totals(s);
-	} while (info.ssi_signo == SIGUSR1);
-	if (info.ssi_pid != (uint32_t)getpid())
+	if (wait_for_signal(s))
 		return false;
 	pthread_join(joiner, NULL);
 	return true;
@@ -349,7 +359,7 @@ int main(int argc, char **argv)
 	if (!open_sockets(&s) || !start_workers(&s))
 		return EXIT_FAILED;
 	options_print(stdout, &s.options, s.path->name);
-	wait_for_end(&s);
+	wait_for_signal(&s);
 	drained = drain(&s);
 	print_totals(&s);
 	if (!drained) {

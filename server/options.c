@@ -43,7 +43,7 @@ static const struct row rows[] = {
 	  "private: each worker leaves the process's table by unshare(CLONE_FILES)" },
 	{ "protocol", WORD, AT(protocol), 0, 0, "http", "http|echo", "what is spoken" },
 	{ "max-conns", NUMBER, AT(max_conns), 1, 1 << 24, "10000", NULL,
-	  "connections at once, shared out among the workers; further ones wait in the backlog" },
+	  "connections at once, shared out among the workers; more wait in the backlog or get 503" },
 	{ "backlog", NUMBER, AT(backlog), 1, 65535, "4096", NULL,
 	  "queue of a listening socket; net.core.somaxconn bounds it" },
 	{ "accept-batch", NUMBER, AT(accept_batch), 1, 4096, "64", NULL,
@@ -80,7 +80,7 @@ static __attribute__((noreturn)) void usage_error(const struct row *row, const c
 
 /*
  * Splits "10s" into 10 and the factor of "s". Suffixes are 1000-based for counts, 1024-based for
- * bytes, and s, ms, m, h for times (a bare number is in the option's own unit).
+ * bytes, and s, ms, m, h for times; a time without one is in seconds.
  */
 static uint64_t suffix_factor(const struct row *row, const char *text, const char *suffix)
 {
@@ -251,7 +251,8 @@ static void print_help(void)
 		putchar('\n');
 	}
 	printf("  %-18s this text\n  %-18s the version\n", "--help", "--version");
-	printf("\nThe first line of output states the configuration, once every worker listens.\n"
+	printf("\nCounts take k and M, sizes K, M and G, times ms, s, m and h (alone: seconds).\n"
+	       "The first line of output states the configuration, once every worker listens.\n"
 	       "SIGUSR1 prints the totals. SIGTERM and SIGINT drain, print the totals and end;\n"
 	       "a second one ends at once.\n"
 	       "Exit codes: 0 good, 1 failed, 2 usage or a kernel without what was asked for.\n");
@@ -295,8 +296,10 @@ void options_parse(struct options *o, int argc, char **argv)
 			say("%s: a value is missing; see accept-server --help", argv[optind - 1]);
 			exit(EXIT_USAGE);
 		} else if (c == '?') {
+			char letter[] = { '-', (char)optopt, 0 };
+
 			say("%s: unknown option, or one with a value too many; see accept-server --help",
-			    argv[optind - 1]);
+			    optopt > ROWS + 1 ? letter : argv[optind - 1]);
 			exit(EXIT_USAGE);
 		}
 		set_option(o, &rows[c], optarg);

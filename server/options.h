@@ -49,7 +49,7 @@ void options_parse(struct options *options, int argc, char **argv);
 
 /*
  * Prints the effective configuration as one line of key=value: the server's first line.
- * PATH is the accept path in use; NOTE says why, when it was chosen automatically.
+ * PATH is the accept path in use.
  */
 void options_print(FILE *out, const struct options *options, const char *path);
 

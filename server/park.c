@@ -22,15 +22,16 @@ int park_take(struct worker *w)
 static void put_placeholder(struct worker *w, int fd)
 {
 	dup3(w->pool.placeholder, fd, O_CLOEXEC);
-	count(w->counters.swept);
 }
 
 static void sweep(struct worker *w, uint64_t older_than_ms)
 {
 	int fd;
 
-	while ((fd = fdpool_sweep(&w->pool, older_than_ms)) >= 0)
+	while ((fd = fdpool_sweep(&w->pool, older_than_ms)) >= 0) {
 		put_placeholder(w, fd);
+		count(w->counters.swept);
+	}
 	count_set(w->counters.parked_now, w->pool.parkeds);
 }
 

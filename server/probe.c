@@ -78,12 +78,13 @@ static bool probe_dup(struct io_uring *ring, struct kernel *k)
 	int files[2] = { eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), -1 };
 	int target = open("/dev/null", O_RDWR | O_CLOEXEC);
 	const char *wrong = NULL;
+	int ret = -EBADF;
 
 	if (!ops || !io_uring_opcode_supported(ops, OP_DUP_NUMBER))
 		snprintf(k->dup, sizeof(k->dup), "it does not know opcode %d", OP_DUP_NUMBER);
-	else if (files[0] < 0 || target < 0 || io_uring_register_files(ring, files, 2))
+	else if (files[0] < 0 || target < 0 || (ret = io_uring_register_files(ring, files, 2)) < 0)
 		snprintf(k->dup, sizeof(k->dup), "the trial of DUP could not be set up: %s",
-			 strerror(errno));
+			 strerror(-ret));
 	else if ((wrong = try_dup(ring, files[0], target)) != NULL)
 		snprintf(k->dup, sizeof(k->dup), "its opcode %d is something else: %s",
 			 OP_DUP_NUMBER, wrong);

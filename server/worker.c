@@ -3,8 +3,8 @@
  * The event loop: start here.
  *
  * One pass: everything the last pass produced goes down in one io_uring_enter(), which also waits;
- * each completion is looked up in a table and handled; a handler only prepares further requests.
- * No handler waits, reaps, or submits.
+ * each completion is looked up in a table and handled; a handler prepares further requests. None
+ * waits or reaps, and only a full submission queue makes one submit early.
  *
  * What happens to one connection on the dup path, and what it costs:
  *
@@ -96,7 +96,8 @@ static void send_answer(struct worker *w, struct conn *c)
 	bool linked = c->last && !c->linger && w->path->retire_linked;
 	struct io_uring_sqe *sqe;
 
-	conn_set_limit(&w->conns, c, LIMIT_REQUEST, w->now_ms);
+	if (c->state != CONN_SENDING || c->limit != LIMIT_REQUEST)
+		conn_set_limit(&w->conns, c, LIMIT_REQUEST, w->now_ms);
 	c->state = CONN_SENDING;
 	ring_reserve(&w->ring, 2);
 	sqe = worker_sqe(w, OP_SEND, c);
@@ -156,7 +157,7 @@ static void time_out(struct worker *w, struct conn *c)
 /* Its time is over: end what is in flight. The completion of that goes on to time_out(). */
 static void cancel_request(struct worker *w, struct conn *c)
 {
-	bool sending = c->state == CONN_SENDING || (c->state == CONN_RETIRING && c->out_len);
+	bool sending = c->state == CONN_SENDING;
 	enum op op = sending ? OP_SEND : OP_RECV;
 	struct io_uring_sqe *sqe;
 
@@ -190,18 +191,23 @@ bool worker_peer_error(int error)
 	}
 }
 
+/* The first receive behind a DUP has been reached: the chain has worked, and closed the slot. */
+static void chain_worked(struct worker *w, struct conn *c)
+{
+	if (c->fd < 0 || c->slot < 0)
+		return;
+	c->slot = -1;
+	count(w->counters.dups);
+}
+
 static void handle_recv(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
 	unsigned id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 	bool has_buffer = cqe->flags & IORING_CQE_F_BUFFER;
 	int ret = 0;
 
-	c->timed_out = false;
-	if (c->fd >= 0 && c->slot >= 0) {
-		/* The first receive behind a DUP: the chain has worked, and closed the slot. */
-		c->slot = -1;
-		count(w->counters.dups);
-	}
+	c->timed_out = c->cancel_missed = false;
+	chain_worked(w, c);
 	if (cqe->res && c->state == CONN_RECEIVING)
 		ret = protocol_received(&w->protocol, c, ring_buffer(&w->ring, id),
 					(uint32_t)cqe->res);
@@ -224,22 +230,19 @@ static bool is_memory_error(int error)
 
 static void handle_recv_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	bool lingering = c->state == CONN_LINGERING;
+	bool again = cqe->res == -ENOBUFS || cqe->res == -ECANCELED || cqe->res == -EINTR ||
+		     cqe->res == -EAGAIN;
 
-	if (cqe->res == -ENOBUFS) {
-		/* More receives completed in one pass than there are buffers; they are back now. */
+	chain_worked(w, c);
+	if (cqe->res == -ENOBUFS) /* more completed in one pass than there are buffers */
 		count(w->counters.no_buffers);
-		prep_recv(w, c);
-	} else if (cqe->res == -ECANCELED && c->timed_out) {
-		if (c->fd >= 0)
-			c->slot = -1; /* the chain before it has worked */
+	if (again && c->timed_out) {
 		time_out(w, c);
-	} else if (cqe->res == -ECANCELED || cqe->res == -EINTR || cqe->res == -EAGAIN) {
-		prep_recv(w, c); /* meant for an earlier receive of the same connection */
+	} else if (again) {
+		/* The buffers are back by now; a cancel was meant for an earlier receive. */
+		prep_recv(w, c);
 	} else if (worker_peer_error(cqe->res) || cqe->res == -ENOMEM) {
-		if (c->fd >= 0)
-			c->slot = -1;
-		if (!lingering)
+		if (c->state != CONN_LINGERING)
 			count(w->counters.recv_errors);
 		worker_retire(w, c);
 	} else {
@@ -266,11 +269,17 @@ static void handle_shutdown(struct worker *w, struct conn *c, struct io_uring_cq
 
 static void handle_send(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	c->timed_out = false;
+	bool timed_out = c->timed_out;
+
+	c->timed_out = c->cancel_missed = false;
 	count_add(w->counters.bytes_out, cqe->res);
 	c->out += cqe->res;
 	c->out_len -= (uint32_t)cqe->res;
-	if (c->out_len) {
+	if (c->out_len && timed_out) {
+		/* The kernel tells of what had gone out rather than of the cancel. */
+		count(w->counters.timeouts);
+		worker_retire(w, c);
+	} else if (c->out_len) {
 		send_answer(w, c);
 	} else if (c->last && c->linger) {
 		begin_linger(w, c);
@@ -316,12 +325,22 @@ static void handle_close_slot(struct worker *w, struct conn *c, struct io_uring_
 	w->path->slot_closed(w, c, cqe->res);
 }
 
-/* The request to cancel is not there: it has just completed, or its completion was dropped. */
+/*
+ * The request to cancel was not there, or cannot be cancelled. Either it has just completed, and
+ * what follows from that (the close linked behind a send) is on its way; or the kernel had to drop
+ * its completion. Some time later only the second can still be so.
+ */
 static void handle_cancel_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	/* A completion that is not lost came before this one, and has cleared the mark. */
-	if (cqe->res == -ENOENT && c->timed_out)
+	if (!c->timed_out)
+		return;
+	c->timed_out = false;
+	if (cqe->res == -ENOENT && c->cancel_missed) {
 		worker_retire(w, c);
+		return;
+	}
+	c->cancel_missed = true;
+	conn_set_limit(&w->conns, c, LIMIT_LINGER, w->now_ms);
 }
 
 /* ---- the clock and the main thread ----------------------------------------------------------- */
@@ -335,6 +354,7 @@ static void check_overflow(struct worker *w)
 	/* Only when the kernel has no memory to queue them. Time limits recover the connections. */
 	count_add(w->counters.cq_overflows, dropped - w->ring.dropped);
 	w->ring.dropped = dropped;
+	w->ticking = false; /* the clock's own may have been among them */
 	say("worker %u: the kernel dropped completions (%u so far): out of memory", w->index,
 	    dropped);
 }
@@ -349,7 +369,6 @@ static void handle_tick(struct worker *w, struct conn *none, struct io_uring_cqe
 		cancel_request(w, c);
 	if (w->path->tick)
 		w->path->tick(w);
-	check_overflow(w);
 }
 
 static void steer_tick(struct worker *w)
@@ -431,7 +450,7 @@ static const struct {
 	[OP_SHUTDOWN] = { "shutdown", true, handle_shutdown, handle_shutdown },
 	[OP_RETIRE] = { "close", true, handle_retire, handle_retire },
 	[OP_REFUSE] = { "refusal", false, handle_nothing, handle_nothing },
-	[OP_RELEASE] = { "close of a refused connection", false, handle_nothing, NULL },
+	[OP_RELEASE] = { "close of a slot or a refused connection", false, handle_nothing, NULL },
 	[OP_CANCEL] = { "cancel", true, handle_nothing, handle_cancel_error },
 	[OP_CANCEL_ACCEPT] = { "cancel of the accept", false, handle_nothing, handle_nothing },
 	[OP_TICK] = { "timeout", false, handle_tick, handle_tick },
@@ -450,7 +469,11 @@ static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
 		assert(user_data_index(data) < w->conns.capacity);
 		c = &w->conns.conns[user_data_index(data)];
 		if (c->state == CONN_FREE || c->generation != user_data_generation(data)) {
-			count(w->counters.stale);
+			/* A cancel may well come to nothing after its connection has ended. */
+			if (op != OP_CANCEL)
+				count(w->counters.stale);
+			if (cqe->flags & IORING_CQE_F_BUFFER)
+				ring_buffer_return(&w->ring, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 			return;
 		}
 	}
@@ -484,5 +507,6 @@ void worker_loop(struct worker *w)
 		ring_submit_and_wait(&w->ring);
 		w->now_ms = clock_ms();
 		reap(w);
+		check_overflow(w);
 	}
 }

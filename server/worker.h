@@ -23,10 +23,11 @@ struct worker {
 	int cpu; /* -1: any */
 	const struct options *options;
 	const struct accept_path *path;
-	uint32_t max_conns;  /* this worker's share */
-	uint32_t park_max;   /* and of the parked ones */
-	int pool_first;	     /* the first number of its fdpool */
-	int shared_listener; /* -1: it opens its own */
+	uint32_t max_conns;	  /* this worker's share */
+	uint32_t park_max;	  /* and of the parked ones */
+	int pool_first;		  /* the first number of its fdpool */
+	int shared_listener;	  /* -1: it opens its own */
+	unsigned *listener_users; /* workers that still use the shared one */
 	pthread_t thread;
 	/* Called by the worker once: it listens, or, with OK false, has said why it cannot. */
 	void (*ready)(bool ok);

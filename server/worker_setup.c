@@ -68,7 +68,7 @@ static bool leave_fd_table(const struct worker *w)
  */
 static void grow_fd_table(const struct worker *w)
 {
-	int fd = fcntl(w->wake, F_DUPFD_CLOEXEC, w->pool_first + (int)w->max_conns);
+	int fd = fcntl(w->wake, F_DUPFD_CLOEXEC, w->pool_first + (int)w->max_conns - 1);
 
 	if (fd >= 0)
 		close(fd);

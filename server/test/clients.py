@@ -177,7 +177,7 @@ def test_never_reads():
             pass
         with s.connect() as other:
             check(ask(other)[0] == 200, "others are not served")
-        eventually(lambda: s.now()["timeouts"] == 1, "it is never given up")
+        eventually(lambda: s.now()["timeouts"] == 1, "it is never given up", 2.5)
         c.close()
         check_clean(s)
 
@@ -282,7 +282,12 @@ def refused(instance):
 
 def test_drain():
     """SIGTERM: what was begun or accepted is finished, what is idle is closed, what is new refused."""
-    with server() as s:
+    for listener in ("reuseport", "shared"):
+        drain_with(listener)
+
+
+def drain_with(listener):
+    with server("--listener", listener) as s:
         idle, begun, fresh = s.connect(), s.connect(), s.connect()
         ask(idle)
         begun.sendall(GET[:10])
@@ -296,6 +301,33 @@ def test_drain():
         eventually(lambda: refused(s), "still listening")
         s.wait()
         check(s.totals["requests"] == 3, f"{s.totals['requests']} requests")
+
+
+def test_drain_of_a_full_server():
+    """What waits in the backlog is served when there is room, not refused."""
+    with server("--max-conns", WORKERS, "--listener", "shared") as s:
+        open_ones = []
+        while s.now()["conns_now"] < int(WORKERS):
+            c = s.connect()
+            c.sendall(GET[:10])
+            open_ones.append(c)
+            time.sleep(0.05)
+        time.sleep(0.3)
+        waiting = [s.connect() for _ in range(3)]
+        for c in waiting:
+            c.sendall(GET)
+        refused_before = s.now()["refused"]
+        s.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        for c in open_ones:
+            try:
+                c.sendall(GET[10:])
+            except ConnectionError:
+                pass  # it came just when the server was full, and was refused
+        for c in waiting:
+            check(read_answer(c)[0] == 200, "one that waited in the backlog is not served")
+        s.wait()
+        check(s.totals["refused"] == refused_before, "the drain refuses what was queued")
 
 
 def test_drain_timeout():

@@ -68,6 +68,20 @@ def test_multishot_ends():
     check(totals["accept_rearms"] == CONNECTIONS + 1, f"{totals['accept_rearms']} re-arms")
 
 
+def test_time_out_without_buffers():
+    """A receive that has to be repeated just when its time is up ends once, and only once."""
+    if not RING:
+        return
+    with Server(BINARY, "--accept", PATH, "--workers", "1", "--idle-timeout", "200ms",
+                environment={"ACCEPT_SERVER_FAULTS": "recv:ENOBUFS:1"}) as s:
+        clients = [s.connect() for _ in range(4)]
+        eventually(lambda: s.now()["timeouts"] == 4, "no time-outs")
+        for c in clients:
+            c.close()
+        totals = s.now()
+        check(totals["stale"] == 0 and totals["closed"] == 4, f"{totals}")
+
+
 def test_dup_fails():
     """Another number is tried; only a third failure in a row costs the connection."""
     if PATH != "dup":
