@@ -17,14 +17,31 @@ static int complain(const char *what, const char *path)
 	return EXIT_FAILED;
 }
 
+/* A pipe, a terminal, a device: nothing to be put in the place of. */
+static int write_through(const char *path, const char *text, size_t len)
+{
+	FILE *out = fopen(path, "w");
+	bool written;
+
+	if (!out)
+		return complain("open", path);
+	written = fwrite(text, 1, len, out) == len;
+	if (fclose(out) || !written)
+		return complain("write", path);
+	return EXIT_OK;
+}
+
 /* Beside the old file first, then in its place: a reader sees the old one or the new one, whole. */
 static int write_file(const char *path, const char *text, size_t len)
 {
 	int code = EXIT_OK, fd;
+	struct stat there;
 	char *temporary;
 	mode_t mask;
 	FILE *out;
 
+	if (!stat(path, &there) && !S_ISREG(there.st_mode))
+		return write_through(path, text, len);
 	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
 		return EXIT_FAILED;
 	fd = mkstemp(temporary);
