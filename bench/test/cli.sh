@@ -102,6 +102,8 @@ done
 diff -r "$folder/1" "$folder/2" || failures=$((failures + 1))
 [ -s "$folder/1/a-rate.svg" ] || complain 'no picture'
 expect 1 "cannot create" report --in "$folder/resumed" --out "$folder/no/where.md"
+expect 1 "cannot write /dev/full" report --in "$folder/resumed" --out /dev/full
+[ -c /dev/full ] || complain '/dev/full is no device any more'
 
 echo "$failures failures"
 [ $failures = 0 ]
