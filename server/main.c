@@ -33,8 +33,10 @@ struct server {
 	int shared_listener;	    /* -1 with one listener a worker */
 	unsigned listener_users;    /* of the shared one; the last worker shuts it down */
 	int signals;
-	int joined;  /* an eventfd: every worker has ended */
-	int metrics; /* -1: none */
+	int joined;	 /* an eventfd: every worker has ended */
+	int status;	 /* /proc/self/status */
+	int own_threads; /* all but those of io-wq */
+	int metrics;	 /* -1: none */
 };
 
 /* ---- starting -------------------------------------------------------------------------------- */
@@ -189,6 +191,7 @@ static void open_signals(struct server *s)
 	s->joined = eventfd(0, EFD_CLOEXEC);
 	if (s->joined < 0)
 		die("eventfd: %s", strerror(errno));
+	s->status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 }
 
 static void prepare_worker(struct server *s, unsigned i)
@@ -240,40 +243,37 @@ static bool start_workers(struct server *s)
 
 /* ---- running and ending ---------------------------------------------------------------------- */
 
+/* Read through a descriptor that stays open: a look must not take a lock that is being counted. */
+static int count_threads(const struct server *s)
+{
+	char text[4096];
+	ssize_t n = pread(s->status, text, sizeof(text) - 1, 0);
+	const char *line;
+
+	text[n > 0 ? n : 0] = '\0';
+	line = strstr(text, "\nThreads:");
+	return line ? atoi(line + strlen("\nThreads:")) : 0;
+}
+
 /*
  * Threads the kernel has made for requests that it could not finish at once; they stay for some
  * seconds. On the dup path there are none: a DUP that had to grow the table would make one.
  */
-static unsigned io_wq_threads(void)
+static unsigned io_wq_threads(const struct server *s)
 {
-	DIR *dir = opendir("/proc/self/task");
-	struct dirent *entry;
-	unsigned n = 0;
+	int n = count_threads(s) - s->own_threads;
 
-	while (dir && (entry = readdir(dir)) != NULL) {
-		char path[300], name[32] = "";
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
-		file = fopen(path, "re");
-		if (file && fgets(name, sizeof(name), file) && !strncmp(name, "iou-wrk-", 8))
-			n++;
-		if (file)
-			fclose(file);
-	}
-	if (dir)
-		closedir(dir);
-	return n;
+	return n > 0 ? (unsigned)n : 0;
 }
 
-static void print_totals(const struct server *s)
+static void print_totals(const struct server *s, unsigned io_wq)
 {
 	struct counters sum = { 0 };
 	unsigned i;
 
 	for (i = 0; i < s->options.workers; i++)
 		counters_add(&sum, s->counters[i]);
-	counters_print(stdout, &sum, io_wq_threads());
+	counters_print(stdout, &sum, io_wq);
 }
 
 static void stop_workers(struct server *s)
@@ -326,7 +326,7 @@ static bool wait_for_signal(struct server *s)
 			continue;
 		if (info.ssi_signo != SIGUSR1)
 			return true;
-		print_totals(s);
+		print_totals(s, io_wq_threads(s));
 	}
 }
 
@@ -341,6 +341,7 @@ static bool drain(struct server *s)
 	stop_workers(s);
 	if (pthread_create(&joiner, NULL, join_workers, s))
 		die("no thread to wait for the workers with");
+	s->own_threads++;
 	if (wait_for_signal(s))
 		return false;
 	pthread_join(joiner, NULL);
@@ -350,6 +351,7 @@ static bool drain(struct server *s)
 int main(int argc, char **argv)
 {
 	struct server s = { .port_holder = -1, .shared_listener = -1, .metrics = -1 };
+	unsigned io_wq;
 	bool drained;
 
 	options_parse(&s.options, argc, argv);
@@ -358,10 +360,12 @@ int main(int argc, char **argv)
 	open_signals(&s);
 	if (!open_sockets(&s) || !start_workers(&s))
 		return EXIT_FAILED;
+	s.own_threads = count_threads(&s);
 	options_print(stdout, &s.options, s.path->name);
 	wait_for_signal(&s);
+	io_wq = io_wq_threads(&s); /* they end with the workers */
 	drained = drain(&s);
-	print_totals(&s);
+	print_totals(&s, io_wq);
 	if (!drained) {
 		say("a second signal: ended without waiting for open connections");
 		_exit(EXIT_FAILED); /* the workers are still running: nothing may be taken from them
