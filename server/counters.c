@@ -24,8 +24,7 @@ void counters_print(FILE *out, const struct counters *sum, unsigned io_wq_thread
 #define X(name, help) fprintf(out, " " #name "=%llu", (unsigned long long)sum->name);
 	COUNTERS(X)
 #undef X
-	fprintf(out, " io_wq_threads=%u\n", io_wq_threads);
-	fflush(out);
+	fprintf(out, " io_wq_threads=%u", io_wq_threads);
 }
 
 static void metric_header(FILE *out, const char *name, const char *help)

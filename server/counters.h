@@ -63,7 +63,7 @@ struct counters {
 /* Adds BLOCK, which its worker may be writing, to SUM. Peaks add up too: an upper bound. */
 void counters_add(struct counters *sum, const struct counters *block);
 
-/* Writes "totals accepts=1 requests=1 ... io_wq_threads=0\n" for SUM. */
+/* Writes "totals accepts=1 requests=1 ... io_wq_threads=0" for SUM, without the end of the line. */
 void counters_print(FILE *out, const struct counters *sum, unsigned io_wq_threads);
 
 /*

@@ -17,9 +17,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "ballast.h"
 #include "listener.h"
 #include "message.h"
 #include "metrics.h"
+#include "neighbours.h"
 #include "options.h"
 #include "probe.h"
 #include "worker.h"
@@ -37,6 +39,7 @@ struct server {
 	int status;	 /* /proc/self/status */
 	int own_threads; /* all but those of io-wq */
 	int metrics;	 /* -1: none */
+	struct neighbours neighbours;
 };
 
 /* ---- starting -------------------------------------------------------------------------------- */
@@ -101,14 +104,14 @@ static unsigned highest_fd(void)
 	return highest;
 }
 
-/* Numbers below the pools: what is open already, and what the server itself opens. */
+/* Numbers below the pools: what is open already, what the server itself opens, its ballast. */
 static unsigned own_fds(const struct options *o)
 {
 	static unsigned inherited;
 
 	if (!inherited)
 		inherited = highest_fd();
-	return inherited + 30 + 8 * o->workers;
+	return inherited + 30 + 8 * o->workers + o->neighbours + o->open_fds;
 }
 
 /*
@@ -274,6 +277,9 @@ static void print_totals(const struct server *s, unsigned io_wq)
 	for (i = 0; i < s->options.workers; i++)
 		counters_add(&sum, s->counters[i]);
 	counters_print(stdout, &sum, io_wq);
+	neighbours_print(stdout, &s->neighbours);
+	putchar('\n');
+	fflush(stdout);
 }
 
 static void stop_workers(struct server *s)
@@ -358,19 +364,25 @@ int main(int argc, char **argv)
 	choose_path(&s);
 	fit_open_files(&s);
 	open_signals(&s);
-	if (!open_sockets(&s) || !start_workers(&s))
+	/* Who puts connections over numbers of a range of its own leaves no gaps among others. */
+	if (!ballast_open(s.options.open_fds, s.path->uses_pool ? 0 : s.options.max_conns))
+		return EXIT_FAILED;
+	if (!open_sockets(&s) || !start_workers(&s) ||
+	    !neighbours_start(&s.neighbours, s.options.neighbours))
 		return EXIT_FAILED;
 	s.own_threads = count_threads(&s);
 	options_print(stdout, &s.options, s.path->name);
 	wait_for_signal(&s);
 	io_wq = io_wq_threads(&s); /* they end with the workers */
 	drained = drain(&s);
+	neighbours_stop(&s.neighbours);
 	print_totals(&s, io_wq);
 	if (!drained) {
 		say("a second signal: ended without waiting for open connections");
 		_exit(EXIT_FAILED); /* the workers are still running: nothing may be taken from them
 				     */
 	}
+	neighbours_free(&s.neighbours);
 	free(s.workers);
 	free(s.counters);
 	return ferror(stdout) ? EXIT_FAILED : EXIT_GOOD;

@@ -66,6 +66,10 @@ static const struct row rows[] = {
 	  "largest Content-Length; the body is read and dropped" },
 	{ "metrics-port", NUMBER, AT(metrics_port), 0, 65535, "0", NULL,
 	  "serve Prometheus text on this port of 127.0.0.1; 0: do not" },
+	{ "open-fds", NUMBER, AT(open_fds), 0, 1 << 20, "0", NULL,
+	  "for measuring: other descriptors to keep open, spread over the table" },
+	{ "neighbours", NUMBER, AT(neighbours), 0, 1024, "0", NULL,
+	  "for measuring: further threads that open and close a file all the time" },
 };
 /* clang-format on */
 
@@ -315,6 +319,11 @@ void options_parse(struct options *o, int argc, char **argv)
 		    o->max_conns, o->workers);
 		exit(EXIT_USAGE);
 	}
+	if (o->open_fds && o->fd_table == FD_TABLE_PRIVATE) {
+		say("--open-fds %u: they would be in no worker's table with --fd-table private",
+		    o->open_fds);
+		exit(EXIT_USAGE);
+	}
 }
 
 void options_print(FILE *out, const struct options *o, const char *path)
@@ -341,6 +350,7 @@ void options_print(FILE *out, const struct options *o, const char *path)
 	fprintf(out, " defer-accept=%llus max-target=%u max-header=%u max-body=%llu",
 		(unsigned long long)o->defer_accept_s, o->limits.target, o->limits.header,
 		(unsigned long long)o->limits.body);
-	fprintf(out, " metrics-port=%u pid=%d\n", o->metrics_port, (int)getpid());
+	fprintf(out, " metrics-port=%u open-fds=%u neighbours=%u pid=%d\n", o->metrics_port,
+		o->open_fds, o->neighbours, (int)getpid());
 	fflush(out);
 }

@@ -39,6 +39,8 @@ struct options {
 	uint64_t defer_accept_s; /* 0: off */
 	struct http_limits limits;
 	unsigned metrics_port; /* 0: none */
+	unsigned open_fds;     /* for measuring: see ballast.h */
+	unsigned neighbours;   /* for measuring: see neighbours.h */
 };
 
 /*
