@@ -10,7 +10,9 @@
  * Between the two readings this process opens and closes no file descriptor.
  */
 #include "cell.h"
+#include "lock_json.h"
 #include "peer.h"
+#include "reading.h"
 #include "server.h"
 #include "sink.h"
 #include "sockstat.h"
@@ -31,10 +33,15 @@
 #define ARGS_MAX       (32 + LIST_MAX)
 #define WARM_UP_ROUNDS 6
 #define WARM_UP_AGREE  0.1
-#define EMPTY_COSTS    2 /* an accept4 that finds nothing: reserve a number, put it back */
-#define SWEEP_COSTS    1 /* a parked connection that grew too old: the placeholder replaces it */
+#define OPTIONS_MAX    8
+#define LIGHT_RATE     200 /* connections per second of the level "light" */
+#define PARK_TIMEOUT_S 1   /* where there are levels: short enough for all to be swept */
+#define IDLE_NS	       2500000000
 
+const char *const cell_experiments[] = { "paths",      "scaling", "one-core", "wrk", "open-fds",
+					 "neighbours", "park",	  "latency",  NULL };
 const char *const cell_loads[] = { "storm", "wrk", NULL };
+const char *const cell_levels[] = { "", "idle", "light", "saturated", NULL };
 const char *const cell_outcomes[] = { "ok", "failed", "skipped", NULL };
 
 /* Everything a cell holds while it runs. */
@@ -52,14 +59,43 @@ struct measurement {
 	struct lock_counts lock_before, lock_after;
 	json_t *totals_before, *totals_after;
 	uint64_t cpu_before_ns, cpu_after_ns;
+	struct storm_load load;
 	struct storm_result result;
 	struct wrk_result wrk;
+	char server_cpus[64], client_cpus[512]; /* "" : not bound */
+	char option[OPTIONS_MAX][24];		/* the server's, that this cell varies */
+	size_t n_options;
+	json_t *readings, *loaded;
 };
+
+static void __attribute__((format(printf, 3, 4)))
+append(char *text, size_t size, const char *format, ...)
+{
+	size_t used = strlen(text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text + used, size - used, format, args);
+	va_end(args);
+}
 
 void cell_name(const struct cell *cell, char *text, size_t size)
 {
-	snprintf(text, size, "%s workers=%u fd-table=%s load=%s%s", cell->accept, cell->workers,
-		 cell->fd_table, cell_loads[cell->load], cell->unwatched ? " unwatched" : "");
+	snprintf(text, size, "%s: %s workers=%u fd-table=%s load=%s",
+		 cell_experiments[cell->experiment], cell->accept, cell->workers, cell->fd_table,
+		 cell_loads[cell->load]);
+	if (cell->unparked)
+		append(text, size, " park=0");
+	if (cell->open_fds)
+		append(text, size, " open-fds=%u", cell->open_fds);
+	if (cell->neighbours)
+		append(text, size, " neighbours=%u", cell->neighbours);
+	if (cell->level)
+		append(text, size, " level=%s", cell_levels[cell->level]);
+	if (cell->rate_percent)
+		append(text, size, " rate=%u%%", cell->rate_percent);
+	if (cell->unwatched)
+		append(text, size, " unwatched");
 }
 
 static bool __attribute__((format(printf, 2, 3)))
@@ -88,16 +124,79 @@ static bool is_self_check(const struct measurement *m)
 
 /* ---- the server ---- */
 
-/* The server's further options as one text: cells that differ in them are different cells. */
-static json_t *extra_options(const struct cell_setup *setup)
+static void add_option(struct measurement *m, const char *name, unsigned int value,
+		       const char *unit)
 {
-	char text[1024] = "";
-	size_t used = 0;
+	snprintf(m->option[m->n_options++], sizeof(m->option[0]), "%s", name);
+	snprintf(m->option[m->n_options++], sizeof(m->option[0]), "%u%s", value, unit);
+}
 
-	for (size_t i = 0; i < setup->server_args->n && used < sizeof(text); i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? " " : "",
-					 setup->server_args->item[i]);
+static void make_options(struct measurement *m)
+{
+	const struct cell *cell = m->cell;
+
+	if (cell->unparked)
+		add_option(m, "--park", 0, "");
+	if (cell->open_fds)
+		add_option(m, "--open-fds", cell->open_fds, "");
+	if (cell->neighbours)
+		add_option(m, "--neighbours", cell->neighbours, "");
+	if (cell->level)
+		add_option(m, "--park-timeout", PARK_TIMEOUT_S, "s");
+}
+
+/* The server's further options as one text: cells that differ in them are different cells. */
+static json_t *extra_options(const struct measurement *m)
+{
+	const struct text_list *args = m->setup->server_args;
+	char text[1024] = "";
+
+	for (size_t i = 0; i < m->n_options; i++)
+		append(text, sizeof(text), "%s%s", i ? " " : "", m->option[i]);
+	for (size_t i = 0; i < args->n; i++)
+		append(text, sizeof(text), "%s%s", *text ? " " : "", args->item[i]);
 	return json_string(text);
+}
+
+/* Appends the CPUs from the `from`-th allowed one on, at most `n`; how many there were. */
+static unsigned int list_cpus(const cpu_set_t *allowed, unsigned int from, unsigned int n,
+			      char *text, size_t size)
+{
+	unsigned int seen = 0, listed = 0;
+
+	for (int cpu = 0; cpu < CPU_SETSIZE && listed < n; cpu++) {
+		if (!CPU_ISSET(cpu, allowed) || seen++ < from)
+			continue;
+		append(text, size, "%s%d", listed++ ? "," : "", cpu);
+	}
+	return listed;
+}
+
+/* Where the experiment wants the two apart, and the command line does not say how. */
+static bool choose_cpus(struct measurement *m)
+{
+	const struct cell_setup *setup = m->setup;
+	unsigned int workers = m->cell->workers;
+	cpu_set_t allowed;
+
+	if (setup->server_cpus)
+		snprintf(m->server_cpus, sizeof(m->server_cpus), "%s", setup->server_cpus);
+	if (setup->client_cpus)
+		snprintf(m->client_cpus, sizeof(m->client_cpus), "%s", setup->client_cpus);
+	if (m->cell->experiment != CELL_ONE_CORE || setup->server_cpus || setup->client_cpus)
+		return true;
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	if (list_cpus(&allowed, 0, workers, m->server_cpus, sizeof(m->server_cpus)) == workers &&
+	    list_cpus(&allowed, workers, CPU_SETSIZE, m->client_cpus, sizeof(m->client_cpus)))
+		return true;
+	m->unsupported = true;
+	return fail(m, "%u workers on CPUs of their own and a client on others: only %d CPUs here",
+		    workers, CPU_COUNT(&allowed));
+}
+
+static const char *cpus_or_null(const char *cpus)
+{
+	return *cpus ? cpus : NULL;
 }
 
 static void set_command(struct measurement *m, char *const argv[])
@@ -123,11 +222,13 @@ static bool start_server(struct measurement *m)
 
 	snprintf(workers, sizeof(workers), "%u", m->cell->workers);
 	snprintf(protocol, sizeof(protocol), "%s", storm_protocols[setup->storm.protocol]);
+	for (size_t i = 0; i < m->n_options; i++)
+		argv[n++] = m->option[i];
 	for (size_t i = 0; i < setup->server_args->n; i++)
 		argv[n++] = setup->server_args->item[i];
 	set_command(m, (char *const *)argv);
-	verdict = server_start(&m->server, (char *const *)argv, setup->server_cpus, m->why,
-			       sizeof(m->why));
+	verdict = server_start(&m->server, (char *const *)argv, cpus_or_null(m->server_cpus),
+			       m->why, sizeof(m->why));
 	m->unsupported = verdict == SERVER_UNSUPPORTED;
 	if (verdict != SERVER_READY)
 		return false;
@@ -144,8 +245,8 @@ static bool start_peer(struct measurement *m)
 {
 	json_t *command = json_array();
 	enum server_verdict verdict =
-		peer_start(&m->server, m->cell->accept, m->cell->workers, m->setup->server_cpus,
-			   command, m->why, sizeof(m->why));
+		peer_start(&m->server, m->cell->accept, m->cell->workers,
+			   cpus_or_null(m->server_cpus), command, m->why, sizeof(m->why));
 
 	json_object_set_new(m->record, "server", json_pack("{s:o}", "command", command));
 	m->unsupported = verdict == SERVER_UNSUPPORTED;
@@ -156,7 +257,8 @@ static bool start_peer(struct measurement *m)
 static bool start_target(struct measurement *m, struct sockaddr_in *address)
 {
 	if (!is_self_check(m)) {
-		if (!(peer_is(m->cell->accept) ? start_peer(m) : start_server(m)))
+		if (!choose_cpus(m) ||
+		    !(peer_is(m->cell->accept) ? start_peer(m) : start_server(m)))
 			return false;
 		*address = m->server.address;
 		return true;
@@ -169,7 +271,7 @@ static bool start_target(struct measurement *m, struct sockaddr_in *address)
 
 static bool start_client(struct measurement *m, const struct sockaddr_in *address)
 {
-	const char *cpus = m->setup->client_cpus;
+	const char *cpus = cpus_or_null(m->client_cpus);
 	struct storm_options options = m->setup->storm;
 	cpu_set_t all;
 
@@ -226,19 +328,61 @@ static bool warm_up(struct measurement *m)
 	return true;
 }
 
+/* Every second of the load, between two readings of the lock: takes no descriptor. */
+static bool watch_load(const struct storm_progress *now, void *arg)
+{
+	struct measurement *m = arg;
+
+	if (m->cell->level && m->has_server) {
+		json_decref(m->loaded);
+		m->loaded = reading_take("loaded", &m->server, m->setup->files);
+	}
+	return progress_line(now, m->setup->progress);
+}
+
+/* Long enough for everything that is parked to be swept. */
+static bool stay_idle(const struct measurement *m)
+{
+	const volatile sig_atomic_t *stop = m->setup->progress->stop;
+
+	for (uint64_t ns = 0; ns < IDLE_NS && !(stop && *stop); ns += 100000000)
+		usleep(100000);
+	return true;
+}
+
+/* What this cell asks of the client. */
+static bool choose_load(struct measurement *m)
+{
+	const struct cell *cell = m->cell;
+	const struct cell_setup *setup = m->setup;
+
+	m->load = setup->load;
+	if (!cell->rate_percent && !cell->level)
+		return true;
+	m->load = (struct storm_load){ .duration_ns = setup->rate_duration_ns };
+	if (cell->level == CELL_LIGHT)
+		m->load.rate_per_s = LIGHT_RATE;
+	if (cell->level)
+		return true;
+	m->load.rate_per_s = setup->peak.connections_per_s * cell->rate_percent / 100;
+	return m->load.rate_per_s > 0 ||
+	       fail(m, "%u %% of what? No baseline's peak was measured in this run",
+		    cell->rate_percent);
+}
+
 static bool drive(struct measurement *m)
 {
-	const struct storm_load *load = &m->setup->load;
-
 	if (m->cell->load == CELL_WRK) {
 		struct storm_options options = m->setup->storm;
 
 		options.server = m->server.address;
-		return wrk_run(&options, m->setup->wrk_duration_ns, m->setup->client_cpus, &m->wrk,
-			       m->why, sizeof(m->why));
+		return wrk_run(&options, m->setup->wrk_duration_ns, cpus_or_null(m->client_cpus),
+			       &m->wrk, m->why, sizeof(m->why));
 	}
-	progress_load(m->setup->progress, load);
-	if (!storm_run(m->storm, load, &m->result, progress_line, m->setup->progress))
+	if (m->cell->level == CELL_IDLE)
+		return stay_idle(m);
+	progress_load(m->setup->progress, &m->load);
+	if (!storm_run(m->storm, &m->load, &m->result, watch_load, m))
 		return fail(m, "%s", storm_why(m->storm));
 	return true;
 }
@@ -285,10 +429,17 @@ static uint64_t server_cpu(struct measurement *m)
 	return m->has_server ? server_cpu_ns(&m->server, m->setup->files) : 0;
 }
 
+static void read_server(struct measurement *m, const char *when)
+{
+	if (m->has_server)
+		json_array_append_new(m->readings, reading_take(when, &m->server, m->setup->files));
+}
+
 static bool read_before(struct measurement *m)
 {
 	if (!settle(m, &m->totals_before))
 		return false;
+	read_server(m, "before");
 	m->cpu_before_ns = server_cpu(m);
 	if (watch_of(m))
 		lock_aim(watch_of(m), m->has_server ? m->server.child.pid : getpid());
@@ -298,7 +449,12 @@ static bool read_before(struct measurement *m)
 static bool read_after(struct measurement *m)
 {
 	m->cpu_after_ns = server_cpu(m);
-	return settle(m, &m->totals_after) && read_lock(m, &m->lock_after);
+	if (!settle(m, &m->totals_after) || !read_lock(m, &m->lock_after))
+		return false;
+	if (m->loaded)
+		json_array_append(m->readings, m->loaded);
+	read_server(m, "after");
+	return true;
 }
 
 /* ---- the record ---- */
@@ -331,61 +487,34 @@ static double connections(const struct measurement *m)
 	return (double)json_integer_value(json_object_get(totals, "accepts"));
 }
 
+/* Of the server, without its neighbours. */
+static double cpu_us(const struct measurement *m)
+{
+	json_t *totals = json_object_get(json_object_get(m->record, "server"), "totals");
+	double us = (double)(m->cpu_after_ns - m->cpu_before_ns) / 1e3;
+
+	return us - (double)json_integer_value(json_object_get(totals, "neighbour_cpu_us"));
+}
+
 static void record_server(struct measurement *m)
 {
 	json_t *server = json_object_get(m->record, "server");
 
+	if (json_array_size(m->readings))
+		json_object_set(server, "readings", m->readings);
 	if (!m->cpu_after_ns)
 		return;
 	if (m->totals_after)
 		json_object_set_new(server, "totals", totals_difference(m));
 	if (connections(m) > 0)
 		json_object_set_new(server, "cpu_us_per_connection",
-				    json_real((double)(m->cpu_after_ns - m->cpu_before_ns) / 1e3 /
-					      connections(m)));
-}
-
-static void set_figure(json_t *lock, const char *key, bool seen, double value)
-{
-	json_object_set_new(lock, key, seen ? json_real(value) : json_null());
-}
-
-static double total(json_t *totals, const char *key)
-{
-	return (double)json_integer_value(json_object_get(totals, key));
-}
-
-static json_t *lock_json(const struct measurement *m)
-{
-	struct lock_counts d = lock_difference(&m->lock_before, &m->lock_after);
-	const struct lock_watch *watch = watch_of(m);
-	json_t *totals = json_object_get(json_object_get(m->record, "server"), "totals");
-	json_t *lock = json_pack("{s:s,s:s,s:s}", "instrument", watch->name, "scope", watch->scope,
-				 "blind", watch->blind);
-	double n = connections(m);
-	double empty = EMPTY_COSTS * total(totals, "accept_empty") / n;
-	double sweeps = SWEEP_COSTS * total(totals, "swept") / n;
-	bool acquisitions = d.seen & LOCK_ACQUISITIONS;
-
-	set_figure(lock, "acquisitions", acquisitions, d.acquisitions);
-	set_figure(lock, "contentions", d.seen & LOCK_CONTENTIONS, d.contentions);
-	set_figure(lock, "wait_ns", d.seen & LOCK_WAIT, d.wait_ns);
-	set_figure(lock, "hold_ns", d.seen & LOCK_HOLD, d.hold_ns);
-	set_figure(lock, "acquisitions_per_connection", acquisitions, d.acquisitions / n);
-	set_figure(lock, "empty_accept_acquisitions_per_connection", acquisitions, empty);
-	set_figure(lock, "sweep_acquisitions_per_connection", acquisitions, sweeps);
-	set_figure(lock, "other_acquisitions_per_connection", acquisitions,
-		   d.acquisitions / n - empty - sweeps);
-	set_figure(lock, "contentions_per_1000_connections", d.seen & LOCK_CONTENTIONS,
-		   d.contentions / n * 1000);
-	set_figure(lock, "wait_ns_per_connection", d.seen & LOCK_WAIT, d.wait_ns / n);
-	set_figure(lock, "hold_ns_per_acquisition", (d.seen & LOCK_HOLD) && d.acquisitions > 0,
-		   d.hold_ns / d.acquisitions);
-	return lock;
+				    json_real(cpu_us(m) / connections(m)));
 }
 
 static void record_lock(struct measurement *m)
 {
+	struct lock_counts difference = lock_difference(&m->lock_before, &m->lock_after);
+	json_t *totals = json_object_get(json_object_get(m->record, "server"), "totals");
 	json_t *lock;
 
 	if (m->cell->unwatched)
@@ -403,7 +532,8 @@ static void record_lock(struct measurement *m)
 			"its workers are processes with an fd table each, and the instrument "
 			"watches one process");
 	else if (connections(m) > 0)
-		lock = lock_json(m);
+		lock = lock_json(watch_of(m), &difference, totals, connections(m),
+				 m->cell->neighbours);
 	else
 		return;
 	json_object_set_new(m->record, "lock", lock);
@@ -432,7 +562,7 @@ static void check_client(struct measurement *m)
 	else if (m->result.failed)
 		fail(m, "%" PRIu64 " of %" PRIu64 " connections failed, %s: %s", m->result.failed,
 		     m->result.started, m->result.error[0].phase, m->result.error[0].reason);
-	else if (!m->result.good)
+	else if (!m->result.good && m->cell->level != CELL_IDLE)
 		fail(m, "no connection was made");
 	else if (m->totals_after && connections(m) != (double)m->result.started)
 		fail(m, "storm made %" PRIu64 " connections, the server counted %.0f",
@@ -464,8 +594,10 @@ static bool measure(struct measurement *m)
 {
 	struct sockaddr_in address;
 
-	return start_target(m, &address) && start_client(m, &address) &&
-	       sockstat_read(m->setup->files, &m->sockets_ready) == 0 && warm_up(m) &&
+	if (!choose_load(m) || !start_target(m, &address) || !start_client(m, &address))
+		return false;
+	read_server(m, "ready");
+	return sockstat_read(m->setup->files, &m->sockets_ready) == 0 && warm_up(m) &&
 	       read_before(m) && drive(m) && read_after(m);
 }
 
@@ -480,6 +612,39 @@ static void take_down(struct measurement *m)
 		if (!server_stop(&m->server, why, sizeof(why)))
 			fail(m, "%s", why);
 	}
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text && *text ? json_string(text) : json_null();
+}
+
+static json_t *cell_json(const struct measurement *m)
+{
+	const struct cell *cell = m->cell;
+	const struct cell_peak *peak = &m->setup->peak;
+	char name[256];
+	json_t *json;
+
+	cell_name(cell, name, sizeof(name));
+	json = json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:i,s:b,s:o}", "name", name, "experiment",
+			 cell_experiments[cell->experiment], "accept", cell->accept, "workers",
+			 (int)cell->workers, "fd_table", cell->fd_table, "listener",
+			 m->setup->listener, "load", cell_loads[cell->load], "repetition",
+			 (int)cell->repetition, "watched", !cell->unwatched, "server_options",
+			 extra_options(m));
+	json_object_set_new(json, "server_cpus", text_or_null(m->server_cpus));
+	json_object_set_new(json, "client_cpus", text_or_null(m->client_cpus));
+	json_object_set_new(json, "park", cell->unparked ? json_integer(0) : json_null());
+	json_object_set_new(json, "open_fds", json_integer(cell->open_fds));
+	json_object_set_new(json, "neighbours", json_integer(cell->neighbours));
+	json_object_set_new(json, "level", text_or_null(cell_levels[cell->level]));
+	json_object_set_new(json, "rate_of_peak_percent", json_integer(cell->rate_percent));
+	json_object_set_new(json, "peak_connections_per_s",
+			    cell->rate_percent ? json_real(peak->connections_per_s) : json_null());
+	json_object_set_new(json, "peak_accept",
+			    text_or_null(cell->rate_percent ? peak->accept : NULL));
+	return json;
 }
 
 static enum cell_outcome conclude(struct measurement *m)
@@ -504,12 +669,8 @@ enum cell_outcome cell_run(const struct cell *cell, const struct cell_setup *set
 	m->cell = cell;
 	m->setup = setup;
 	m->record = record;
-	json_object_set_new(record, "cell",
-			    json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:b,s:o}", "accept", cell->accept,
-				      "workers", (int)cell->workers, "fd_table", cell->fd_table,
-				      "listener", setup->listener, "load", cell_loads[cell->load],
-				      "repetition", (int)cell->repetition, "watched",
-				      !cell->unwatched, "server_options", extra_options(setup)));
+	m->readings = json_array();
+	make_options(m);
 	if (sockstat_read(setup->files, &m->sockets_before) < 0) {
 		fail(m, "cannot read /proc/net/sockstat");
 	} else {
@@ -524,16 +685,18 @@ enum cell_outcome cell_run(const struct cell *cell, const struct cell_setup *set
 		if (cell->load == CELL_WRK)
 			json_object_set_new(record, "wrk", wrk_json(&m->wrk));
 		else
-			json_object_set_new(
-				record, "storm",
-				json_pack("{s:o,s:o}", "load",
-					  storm_options_json(&setup->storm, &setup->load), "result",
-					  storm_result_json(&m->result)));
+			json_object_set_new(record, "storm",
+					    json_pack("{s:o,s:o}", "load",
+						      storm_options_json(&setup->storm, &m->load),
+						      "result", storm_result_json(&m->result)));
 		take_down(m);
 		if (!m->unsupported)
 			check_sockets(m);
 	}
+	json_object_set_new(record, "cell", cell_json(m));
 	outcome = conclude(m);
+	json_decref(m->readings);
+	json_decref(m->loaded);
 	json_decref(m->totals_before);
 	json_decref(m->totals_after);
 	free(m);

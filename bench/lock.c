@@ -79,8 +79,18 @@ bool lock_read(struct lock_watch *watch, struct lock_counts *counts, char *why, 
 		counts->contentions += part.contentions;
 		counts->wait_ns += part.wait_ns;
 		counts->hold_ns += part.hold_ns;
+		counts->neighbour_contentions += part.neighbour_contentions;
+		counts->neighbour_wait_ns += part.neighbour_wait_ns;
 	}
 	return true;
+}
+
+size_t lock_callers(struct lock_watch *watch, struct lock_caller *callers, size_t max)
+{
+	for (size_t i = 0; i < watch->n; i++)
+		if (watch->part[i].callers)
+			return watch->part[i].callers(&watch->part[i], callers, max);
+	return 0;
 }
 
 void lock_stop(struct lock_watch *watch)
@@ -99,5 +109,8 @@ struct lock_counts lock_difference(const struct lock_counts *before,
 		.contentions = after->contentions - before->contentions,
 		.wait_ns = after->wait_ns - before->wait_ns,
 		.hold_ns = after->hold_ns - before->hold_ns,
+		.neighbour_contentions =
+			after->neighbour_contentions - before->neighbour_contentions,
+		.neighbour_wait_ns = after->neighbour_wait_ns - before->neighbour_wait_ns,
 	};
 }

@@ -16,6 +16,7 @@ enum lock_figure {
 	LOCK_CONTENTIONS = 1 << 1,
 	LOCK_WAIT = 1 << 2,
 	LOCK_HOLD = 1 << 3,
+	LOCK_NEIGHBOURS = 1 << 4, /* neighbours' waits are told apart from the workers' */
 };
 
 /* Totals since some moment; only differences mean anything. */
@@ -25,6 +26,17 @@ struct lock_counts {
 	double contentions;
 	double wait_ns;
 	double hold_ns;
+	double neighbour_contentions, neighbour_wait_ns; /* in none of the above */
+};
+
+#define LOCK_CALLERS_MAX 64
+
+/* Who took the lock, and how often since lock_aim(). */
+struct lock_caller {
+	const char *function; /* that takes it */
+	char caller[64];      /* the nearest function that is no mere wrapper of it */
+	char chain[256];      /* all that called it, nearest first */
+	double calls;
 };
 
 struct lock_instrument {
@@ -38,6 +50,8 @@ struct lock_instrument {
 	void (*aim)(struct lock_instrument *self, pid_t server);
 	int (*read)(struct lock_instrument *self, struct lock_counts *counts, char *why,
 		    size_t why_len);
+	/* NULL: cannot tell who. Returns how many, the most frequent first. */
+	size_t (*callers)(struct lock_instrument *self, struct lock_caller *callers, size_t max);
 	void (*stop)(struct lock_instrument *self);
 	struct procfile *files;
 	void *state;
@@ -65,6 +79,7 @@ bool lock_start(struct lock_watch *watch, const char *name, struct procfile *fil
 		size_t why_len);
 void lock_aim(struct lock_watch *watch, pid_t server);
 bool lock_read(struct lock_watch *watch, struct lock_counts *counts, char *why, size_t why_len);
+size_t lock_callers(struct lock_watch *watch, struct lock_caller *callers, size_t max);
 void lock_stop(struct lock_watch *watch);
 
 struct lock_counts lock_difference(const struct lock_counts *before,

@@ -5,50 +5,86 @@
 #include "rng.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-const char *const matrix_accepts[] = { "epoll",	 "accept4", "multishot", "install", "dup3", "dup",
-				       "direct", "bare",    "nginx",	 "haproxy", NULL };
+#define UNPARKED "dup-unparked" /* the control: dup with nothing parked */
+
+const char *const matrix_accepts[] = {
+	"epoll",  "accept4", "multishot", "install", "dup3",   "dup",
+	"direct", "bare",    "nginx",	  "haproxy", UNPARKED, NULL
+};
 const char *const matrix_fd_tables[] = { "shared", "private", NULL };
 
-/* Peers know nothing of fd tables: they have one cell, with the first of the list. */
-static bool is_cell(const struct matrix_axes *axes, size_t accept, size_t table)
+/* epoll and multishot: what the peak is taken from */
+static const struct count_list baselines = { 2, { 0, 2 } };
+
+static size_t items(const struct count_list *list)
 {
-	return table == 0 || !peer_is(matrix_accepts[axes->accepts.item[accept]]);
+	return list->n ? list->n : 1;
 }
 
-static size_t make_twins(const struct matrix_axes *axes, struct cell cell, struct cell *cells)
+/* The digit of combination `k` for this list, the lists being the digits; 0 of an empty one. */
+static uint64_t take(const struct count_list *list, size_t *k)
 {
-	cells[0] = cell;
+	size_t digit = *k % items(list);
+
+	*k /= items(list);
+	return list->n ? list->item[digit] : 0;
+}
+
+static size_t combinations(const struct matrix_axes *axes)
+{
+	return items(&axes->accepts) * items(&axes->workers) * items(&axes->fd_tables) *
+	       items(&axes->loads) * items(&axes->open_fds) * items(&axes->neighbours) *
+	       items(&axes->levels) * items(&axes->rate_percents);
+}
+
+static struct cell combination(const struct matrix_axes *axes, size_t k)
+{
+	struct cell cell = { .experiment = axes->experiment };
+	const char *accept = matrix_accepts[take(&axes->accepts, &k)];
+
+	cell.unparked = !strcmp(accept, UNPARKED);
+	cell.accept = cell.unparked ? "dup" : accept;
+	cell.workers = (unsigned int)take(&axes->workers, &k);
+	cell.fd_table = matrix_fd_tables[take(&axes->fd_tables, &k)];
+	cell.load = (enum cell_load)take(&axes->loads, &k);
+	cell.open_fds = (unsigned int)take(&axes->open_fds, &k);
+	cell.neighbours = (unsigned int)take(&axes->neighbours, &k);
+	cell.level = (enum cell_level)take(&axes->levels, &k);
+	cell.rate_percent = (unsigned int)take(&axes->rate_percents, &k);
+	return cell;
+}
+
+/*
+ * What makes no sense is left out. Peers know nothing of fd tables, descriptors and neighbours;
+ * descriptors that are open in one table are not in another; only who parks has a level.
+ */
+static bool is_cell(const struct matrix_axes *axes, const struct cell *cell)
+{
+	bool private = strcmp(cell->fd_table, "shared") != 0;
+	bool parks =
+		!cell->unparked && (!strcmp(cell->accept, "dup") || !strcmp(cell->accept, "dup3"));
+
+	if (peer_is(cell->accept) &&
+	    ((private && axes->fd_tables.n > 1) || cell->open_fds || cell->neighbours))
+		return false;
+	if (cell->open_fds && private)
+		return false;
+	return !cell->level || parks;
+}
+
+static void add(struct matrix *matrix, const struct cell *cell)
+{
+	matrix->cells[matrix->n++] = *cell;
+}
+
+static void add_with_twin(struct matrix *matrix, const struct matrix_plan *plan, struct cell cell)
+{
+	add(matrix, &cell);
 	cell.unwatched = true;
-	if (axes->overhead)
-		cells[1] = cell;
-	return 1 + axes->overhead;
-}
-
-static size_t make_pass(const struct matrix_axes *axes, unsigned int repetition, struct cell *cells)
-{
-	struct cell cell = { .accept = CELL_SELF_CHECK,
-			     .fd_table = "shared",
-			     .repetition = repetition };
-	size_t n = 0;
-
-	if (axes->self_check)
-		cells[n++] = cell;
-	cell.asked_for = axes->asked_for;
-	for (size_t a = 0; a < axes->accepts.n; a++) {
-		cell.accept = matrix_accepts[axes->accepts.item[a]];
-		for (size_t w = 0; w < axes->workers.n; w++) {
-			cell.workers = (unsigned int)axes->workers.item[w];
-			for (size_t t = 0; t < axes->fd_tables.n && is_cell(axes, a, t); t++) {
-				cell.fd_table = matrix_fd_tables[axes->fd_tables.item[t]];
-				for (size_t l = 0; l < axes->loads.n; l++) {
-					cell.load = (enum cell_load)axes->loads.item[l];
-					n += make_twins(axes, cell, cells + n);
-				}
-			}
-		}
-	}
-	return n;
+	if (plan->overhead && cell.experiment == CELL_PATHS)
+		add(matrix, &cell);
 }
 
 static void shuffle(struct cell *cells, size_t n, uint64_t *rng)
@@ -62,20 +98,79 @@ static void shuffle(struct cell *cells, size_t n, uint64_t *rng)
 	}
 }
 
-bool matrix_make(const struct matrix_axes *axes, uint64_t seed, struct matrix *matrix)
+static void make_pass(const struct matrix_plan *plan, unsigned int repetition,
+		      struct matrix *matrix)
 {
-	size_t pass = axes->self_check + axes->accepts.n * axes->workers.n * axes->fd_tables.n *
-						 axes->loads.n * (1 + axes->overhead);
+	struct cell self = { .accept = CELL_SELF_CHECK,
+			     .fd_table = "shared",
+			     .repetition = repetition };
 
+	if (plan->self_check)
+		add(matrix, &self);
+	for (size_t a = 0; a < plan->n_axes; a++) {
+		const struct matrix_axes *axes = &plan->axes[a];
+
+		for (size_t k = 0; k < combinations(axes); k++) {
+			struct cell cell = combination(axes, k);
+
+			cell.repetition = repetition;
+			cell.asked_for = plan->asked_for;
+			if (is_cell(axes, &cell))
+				add_with_twin(matrix, plan, cell);
+		}
+	}
+}
+
+/* The best of what people run today, at the workers of the first rows of the latency. */
+static void make_peaks(const struct matrix_plan *plan, unsigned int repetition,
+		       struct matrix *matrix)
+{
+	for (size_t a = 0; a < plan->n_axes; a++) {
+		struct matrix_axes axes = {
+			.experiment = CELL_LATENCY,
+			.accepts = baselines,
+			.workers = plan->axes[a].workers,
+		};
+
+		if (plan->axes[a].experiment != CELL_LATENCY)
+			continue;
+		for (size_t k = 0; k < combinations(&axes); k++) {
+			struct cell cell = combination(&axes, k);
+
+			cell.repetition = repetition;
+			cell.is_peak = true;
+			add(matrix, &cell);
+		}
+		return;
+	}
+}
+
+/* More than there will be: what makes no sense is counted, too. */
+static size_t bound(const struct matrix_plan *plan)
+{
+	size_t n = 0, peaks = 0;
+
+	for (size_t a = 0; a < plan->n_axes; a++) {
+		n += combinations(&plan->axes[a]) * 2;
+		peaks += baselines.n * items(&plan->axes[a].workers);
+	}
+	return (n + 1) * plan->repetitions + peaks * plan->peak_repetitions;
+}
+
+bool matrix_make(const struct matrix_plan *plan, uint64_t seed, struct matrix *matrix)
+{
 	matrix->n = 0;
-	matrix->cells = calloc(pass * axes->repetitions, sizeof(*matrix->cells));
+	matrix->cells = calloc(bound(plan) + 1, sizeof(*matrix->cells));
 	if (!matrix->cells)
 		return false;
-	for (uint64_t r = 1; r <= axes->repetitions; r++) {
-		size_t n = make_pass(axes, (unsigned int)r, matrix->cells + matrix->n);
+	for (uint64_t r = 1; r <= plan->peak_repetitions + plan->repetitions; r++) {
+		size_t from = matrix->n;
 
-		shuffle(matrix->cells + matrix->n, n, &seed);
-		matrix->n += n;
+		if (r <= plan->peak_repetitions)
+			make_peaks(plan, (unsigned int)r, matrix);
+		else
+			make_pass(plan, (unsigned int)(r - plan->peak_repetitions), matrix);
+		shuffle(matrix->cells + from, matrix->n - from, &seed);
 	}
 	return true;
 }

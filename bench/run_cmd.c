@@ -5,7 +5,9 @@
 #include "limits.h"
 #include "matrix.h"
 #include "netns.h"
+#include "plan.h"
 #include "record.h"
+#include "stats.h"
 #include "storm_cmd.h"
 
 #include <errno.h>
@@ -17,35 +19,35 @@
 #include <time.h>
 #include <unistd.h>
 
-enum preset { PRESET_SMOKE, PRESET_QUICK, PRESET_FULL };
-static const char *const presets[] = { "smoke", "quick", "full", NULL };
 static const char *const listeners[] = { "reuseport", "shared", NULL };
 static const char *const instruments[] = {
 	"auto", "lock_stat", "calls", "contention", "none", NULL
 };
 
-enum {
-	A_EPOLL,
-	A_ACCEPT4,
-	A_MULTISHOT,
-	A_INSTALL,
-	A_DUP3,
-	A_DUP,
-	A_DIRECT,
-	A_BARE,
-	A_NGINX,
-	A_HAPROXY
-};
-
 struct run_options {
 	const char *server, *out;
 	int preset, listener, instrument;
-	struct matrix_axes axes;
+	struct plan_choice choice;
 	struct storm_settings storm;
 	struct text_list server_args;
 	const char *server_cpus, *client_cpus;
-	uint64_t warm_up, wrk_duration_ns;
-	bool no_self_check, no_netns, resume, show;
+	uint64_t repetitions, warm_up, wrk_duration_ns, rate_duration_ns;
+	bool no_self_check, overhead, no_netns, resume, show;
+};
+
+#define REPETITIONS_MAX 1000
+
+/* The peaks of one baseline. */
+struct peak {
+	const char *accept;
+	size_t n;
+	double rate[REPETITIONS_MAX];
+};
+
+/* Time that cells of one experiment took. */
+struct spent {
+	size_t n;
+	double s;
 };
 
 struct run {
@@ -55,8 +57,10 @@ struct run {
 	struct lock_watch watch;
 	struct progress progress;
 	char blind_because[1200];
-	json_t *common; /* run and environment, the same in every record */
-	json_t *done;	/* --resume: names of cells that are measured already */
+	json_t *common;	      /* run and environment, the same in every record */
+	json_t *done;	      /* --resume: the records that are there, by name and repetition */
+	struct peak peaks[2]; /* of epoll and multishot */
+	struct spent spent[CELL_EXPERIMENTS];
 	int out;
 	size_t n_ok, n_failed, n_skipped, n_resumed;
 };
@@ -69,42 +73,11 @@ static void handle_signal(int signal)
 	interrupted = 1;
 }
 
-static const struct run_options preset_options[] = {
-	[PRESET_SMOKE] = {
-		.axes = { .accepts = { 5, { A_EPOLL, A_MULTISHOT, A_INSTALL, A_DUP, A_DIRECT } },
-			  .workers = { 1, { 2 } }, .fd_tables = { 1, { 0 } }, .loads = { 1, { 0 } },
-			  .repetitions = 1 },
-		.storm.connections = 500,
-		.storm.concurrency = 16,
-		.warm_up = 100,
-		.wrk_duration_ns = 1000000000,
-	},
-	[PRESET_QUICK] = {
-		.axes = { .accepts = { 5, { A_EPOLL, A_MULTISHOT, A_INSTALL, A_DUP, A_DIRECT } },
-			  .workers = { 2, { 2, 4 } }, .fd_tables = { 1, { 0 } },
-			  .loads = { 1, { 0 } }, .repetitions = 1 },
-		.storm.connections = 20000,
-		.storm.concurrency = 64,
-		.warm_up = 500,
-		.wrk_duration_ns = 5000000000,
-	},
-	[PRESET_FULL] = {
-		.axes = { .accepts = { 10, { A_EPOLL, A_ACCEPT4, A_MULTISHOT, A_INSTALL, A_DUP3,
-					    A_DUP, A_DIRECT, A_BARE, A_NGINX, A_HAPROXY } },
-			  .workers = { 3, { 1, 2, 4 } }, .fd_tables = { 2, { 0, 1 } },
-			  .loads = { 1, { 0 } }, .repetitions = 5 },
-		.storm.connections = 20000,
-		.storm.concurrency = 64,
-		.warm_up = 1000,
-		.wrk_duration_ns = 10000000000,
-	},
-};
-
 /* The preset gives the defaults of the other options, so it is looked for before they are parsed.
  */
-static enum preset find_preset(int argc, char **argv)
+static enum plan_preset find_preset(int argc, char **argv)
 {
-	enum preset preset = PRESET_QUICK;
+	enum plan_preset preset = PLAN_QUICK;
 
 	for (int i = 1; i < argc; i++) {
 		const char *value = NULL;
@@ -113,28 +86,33 @@ static enum preset find_preset(int argc, char **argv)
 			value = argv[i] + 9;
 		else if (!strcmp(argv[i], "--preset") && i + 1 < argc)
 			value = argv[i + 1];
-		for (int p = 0; value && presets[p]; p++)
-			if (!strcmp(value, presets[p]))
-				preset = (enum preset)p;
+		for (int p = 0; value && plan_presets[p]; p++)
+			if (!strcmp(value, plan_presets[p]))
+				preset = (enum plan_preset)p;
 	}
 	return preset;
 }
 
-static void set_defaults(struct run_options *o, enum preset preset)
+static void set_defaults(struct run_options *o, enum plan_preset preset)
 {
-	struct storm_settings storm = storm_defaults;
+	struct plan_sizes sizes = plan_sizes(preset);
 
-	*o = preset_options[preset];
-	storm.connections = o->storm.connections;
-	storm.concurrency = o->storm.concurrency;
-	storm.seed = 0;
-	o->storm = storm;
+	memset(o, 0, sizeof(*o));
 	o->preset = preset;
+	o->repetitions = sizes.repetitions;
+	o->warm_up = sizes.warm_up;
+	o->wrk_duration_ns = sizes.wrk_duration_ns;
+	o->rate_duration_ns = sizes.rate_duration_ns;
+	o->storm = storm_defaults;
+	o->storm.connections = sizes.connections;
+	o->storm.concurrency = sizes.concurrency;
+	o->storm.seed = 0;
 }
 
 static int parse(struct run_options *o, int argc, char **argv)
 {
-	struct count_list accepts = { 0 };
+	struct plan_choice *choice = &o->choice;
+	char experiments[256];
 	const struct option_row rows[] = {
 		{ "server", OPTION_TEXT, &o->server, "PATH", "the accept-server to measure", 0, 0,
 		  NULL },
@@ -142,21 +120,33 @@ static int parse(struct run_options *o, int argc, char **argv)
 		  NULL },
 		{ "preset", OPTION_CHOICE, &o->preset, "NAME",
 		  "defaults for everything below; see the values of --preset NAME --help", 0, 0,
-		  presets },
-		{ "paths", OPTION_CHOICES, &accepts, "LIST",
+		  plan_presets },
+		{ "experiments", OPTION_CHOICES, &choice->experiments, "LIST", experiments, 0, 0,
+		  cell_experiments },
+		{ "paths", OPTION_CHOICES, &choice->accepts, "LIST",
 		  "accept paths and peers; one named here that the kernel lacks is a failure, one of the "
 		  "preset is skipped",
 		  0, 0, matrix_accepts },
-		{ "workers", OPTION_COUNTS, &o->axes.workers, "LIST",
-		  "worker threads of the server", 1, 1024, NULL },
-		{ "fd-tables", OPTION_CHOICES, &o->axes.fd_tables, "LIST",
-		  "one fd table for all workers, or one each", 0, 0, matrix_fd_tables },
-		{ "loads", OPTION_CHOICES, &o->axes.loads, "LIST", "what drives the server", 0, 0,
-		  cell_loads },
+		{ "workers", OPTION_COUNTS, &choice->workers, "LIST",
+		  "worker threads of the server; as the experiment has it", 1, 1024, NULL },
+		{ "fd-tables", OPTION_CHOICES, &choice->fd_tables, "LIST",
+		  "one fd table for all workers, or one each; as the experiment has it", 0, 0,
+		  matrix_fd_tables },
+		{ "loads", OPTION_CHOICES, &choice->loads, "LIST",
+		  "what drives the server in the experiment paths", 0, 0, cell_loads },
+		{ "open-fds", OPTION_COUNTS, &choice->open_fds, "LIST",
+		  "other descriptors open in the server in the experiment open-fds", 0, 1000000,
+		  NULL },
+		{ "neighbours", OPTION_COUNTS, &choice->neighbours, "LIST",
+		  "threads of the server that open and close files in the experiment neighbours", 0,
+		  1024, NULL },
+		{ "rates-of-peak", OPTION_COUNTS, &choice->rate_percents, "LIST",
+		  "percents of the best baseline's peak in the experiment latency", 1, 200, NULL },
 		{ "listener", OPTION_CHOICE, &o->listener, "KIND", "one a worker, or one for all",
 		  0, 0, listeners },
-		{ "repetitions", OPTION_COUNT, &o->axes.repetitions, "N",
-		  "of every cell, each repetition in a new random order", 1, 1000, NULL },
+		{ "repetitions", OPTION_COUNT, &o->repetitions, "N",
+		  "of every cell, each repetition in a new random order", 1, REPETITIONS_MAX,
+		  NULL },
 		{ "warm-up", OPTION_COUNT, &o->warm_up, "N",
 		  "connections a warm-up round: rounds until two agree within 10 %, at most 6; 0: none",
 		  0, 10000000, NULL },
@@ -164,6 +154,9 @@ static int parse(struct run_options *o, int argc, char **argv)
 		  0, instruments },
 		{ "wrk-duration", OPTION_TIME, &o->wrk_duration_ns, "TIME", "of a cell under wrk",
 		  1000000000, 59000000000, NULL },
+		{ "rate-duration", OPTION_TIME, &o->rate_duration_ns, "TIME",
+		  "of a cell with a rate, in the experiments latency and park", 100000000,
+		  3600000000000, NULL },
 		{ "server-arg", OPTION_TEXTS, &o->server_args, "ARG",
 		  "handed to the server as it is; may be repeated", 0, 0, NULL },
 		{ "server-cpus", OPTION_TEXT, &o->server_cpus, "LIST",
@@ -175,9 +168,9 @@ static int parse(struct run_options *o, int argc, char **argv)
 		{ "no-netns", OPTION_FLAG, &o->no_netns, NULL,
 		  "stay in the network namespace of the caller; without this, root gets its own", 0,
 		  0, NULL },
-		{ "overhead", OPTION_FLAG, &o->axes.overhead, NULL,
-		  "every cell a second time without the instrument, to see what watching costs", 0,
-		  0, NULL },
+		{ "overhead", OPTION_FLAG, &o->overhead, NULL,
+		  "every cell of paths a second time without the instrument: what watching costs",
+		  0, 0, NULL },
 		{ "resume", OPTION_FLAG, &o->resume, NULL,
 		  "leave out what the file already has a good record of, with this seed", 0, 0,
 		  NULL },
@@ -186,18 +179,14 @@ static int parse(struct run_options *o, int argc, char **argv)
 		STORM_ROWS(o->storm),
 		{ 0 },
 	};
-	int code =
-		option_parse("run",
-			     "Measures every cell of a matrix: accept path x workers x fd table "
-			     "x load.\nA cell that fails is recorded with its reason, the others "
-			     "go on, the exit code is 1.",
-			     rows, argc, argv);
 
-	if (code == OPTION_GO_ON && accepts.n) {
-		o->axes.accepts = accepts;
-		o->axes.asked_for = true;
-	}
-	return code;
+	snprintf(experiments, sizeof(experiments), "which questions to measure; of this preset: %s",
+		 plan_experiments_text((enum plan_preset)o->preset));
+	return option_parse("run",
+			    "Measures the cells of experiments: accept path x workers x fd table x "
+			    "load.\nA cell that fails is recorded with its reason, the others go "
+			    "on, the exit code is 1.",
+			    rows, argc, argv);
 }
 
 static bool check_options(struct run_options *o)
@@ -249,29 +238,24 @@ static bool choose_instrument(struct run *run)
 	return true;
 }
 
+/* Good records of this seed: neither measured again nor forgotten where the peak is looked for. */
 static void note_done(struct run *run, json_t *records)
 {
 	json_t *record;
 	size_t i;
 
 	json_array_foreach (records, i, record) {
-		char name[256];
-		double seed, workers, repetition;
-		json_t *watched;
+		char key[300];
+		double seed, repetition;
 
 		if (strcmp(json_string_value(json_object_get(record, "outcome")), "ok") ||
 		    !record_number(record, "run", "seed", &seed) ||
 		    (uint64_t)seed != run->options->storm.seed ||
-		    !record_number(record, "cell", "workers", &workers) ||
 		    !record_number(record, "cell", "repetition", &repetition))
 			continue;
-		watched = json_object_get(json_object_get(record, "cell"), "watched");
-		snprintf(name, sizeof(name), "%s workers=%.0f fd-table=%s load=%s%s #%.0f",
-			 record_text(record, "cell", "accept"), workers,
-			 record_text(record, "cell", "fd_table"),
-			 record_text(record, "cell", "load"),
-			 json_is_false(watched) ? " unwatched" : "", repetition);
-		json_object_set_new(run->done, name, json_true());
+		snprintf(key, sizeof(key), "%s #%.0f", record_text(record, "cell", "name"),
+			 repetition);
+		json_object_set(run->done, key, record);
 	}
 }
 
@@ -313,6 +297,7 @@ static void make_setup(struct run *run, const struct storm_options *storm,
 	run->setup.load = *load;
 	run->setup.warm_up = o->warm_up;
 	run->setup.wrk_duration_ns = o->wrk_duration_ns;
+	run->setup.rate_duration_ns = o->rate_duration_ns;
 	run->setup.files = &run->files;
 	run->setup.progress = &run->progress;
 }
@@ -341,34 +326,66 @@ static enum cell_outcome run_watched_or_not(struct run *run, const struct cell *
 	return outcome;
 }
 
-static bool measure_cell(struct run *run, const struct cell *cell, size_t index, size_t of)
+static uint64_t now_ns(void)
 {
-	char name[256], key[300], time[32];
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- the peak ---- */
+
+static double rate_of(json_t *record)
+{
+	json_t *result = json_object_get(json_object_get(record, "storm"), "result");
+
+	return json_number_value(json_object_get(result, "connections_per_s"));
+}
+
+static void note_peak(struct run *run, const struct cell *cell, json_t *record)
+{
+	struct peak *peak = &run->peaks[cell->accept[0] == 'm'];
+
+	if (!cell->is_peak || !rate_of(record) || peak->n == REPETITIONS_MAX)
+		return;
+	peak->accept = cell->accept;
+	peak->rate[peak->n++] = rate_of(record);
+	run->setup.peak = (struct cell_peak){ 0 };
+	for (int i = 0; i < 2; i++) {
+		double median = stats_median(run->peaks[i].rate, run->peaks[i].n);
+
+		if (median > run->setup.peak.connections_per_s)
+			run->setup.peak = (struct cell_peak){ median, run->peaks[i].accept };
+	}
+}
+
+/* ---- one cell after the other ---- */
+
+static void count_outcome(struct run *run, enum cell_outcome outcome, json_t *record)
+{
+	size_t *const counts[] = { &run->n_ok, &run->n_failed, &run->n_skipped };
+
+	++*counts[outcome];
+	if (outcome != CELL_OK)
+		fprintf(stderr, "  %s: %s\n", cell_outcomes[outcome],
+			json_string_value(json_object_get(record, "reason")));
+}
+
+static bool measure_cell(struct run *run, const struct cell *cell)
+{
 	enum cell_outcome outcome;
+	char time[32];
 	json_t *record;
 	int ret;
 
-	cell_name(cell, name, sizeof(name));
-	snprintf(key, sizeof(key), "%s #%u", name, cell->repetition);
-	if (json_object_get(run->done, key)) {
-		run->n_resumed++;
-		return true;
-	}
-	fprintf(stderr, "cell %zu of %zu: %s, repetition %u\n", index + 1, of, name,
-		cell->repetition);
 	now_text(time, sizeof(time));
 	record = json_pack("{s:s,s:s}", "schema", RECORD_SCHEMA, "time", time);
 	json_object_update(record, run->common);
 	outcome = run_watched_or_not(run, cell, record);
+	count_outcome(run, outcome, record);
 	if (outcome == CELL_OK)
-		run->n_ok++;
-	else if (outcome == CELL_FAILED)
-		run->n_failed++;
-	else
-		run->n_skipped++;
-	if (outcome != CELL_OK)
-		fprintf(stderr, "  %s: %s\n", cell_outcomes[outcome],
-			json_string_value(json_object_get(record, "reason")));
+		note_peak(run, cell, record);
 	ret = record_append(run->out, record);
 	json_decref(record);
 	if (ret < 0)
@@ -379,27 +396,65 @@ static bool measure_cell(struct run *run, const struct cell *cell, size_t index,
 	return ret == 0;
 }
 
-static uint64_t now_ns(void)
+/* What the cells from `from` on will take: as long as those of the same experiment before them. */
+static double seconds_left(const struct run *run, const struct matrix *matrix, size_t from)
 {
-	struct timespec now;
+	double all_s = 0, left_s = 0;
+	size_t all = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	for (int e = 0; e < CELL_EXPERIMENTS; e++) {
+		all_s += run->spent[e].s;
+		all += run->spent[e].n;
+	}
+	for (size_t i = from; all && i < matrix->n; i++) {
+		const struct spent *spent = &run->spent[matrix->cells[i].experiment];
+
+		left_s += spent->n ? spent->s / (double)spent->n : all_s / (double)all;
+	}
+	return all ? left_s : -1;
+}
+
+static void say_cell(struct run *run, const struct matrix *matrix, size_t i, const char *name)
+{
+	double left = seconds_left(run, matrix, i);
+
+	run->progress.others_s = seconds_left(run, matrix, i + 1);
+	fprintf(stderr, "cell %zu of %zu: %s, repetition %u", i + 1, matrix->n, name,
+		matrix->cells[i].repetition);
+	if (left >= 0)
+		fprintf(stderr, "; %d:%02d left", (int)left / 60, (int)left % 60);
+	fprintf(stderr, "\n");
+}
+
+static bool measure_next(struct run *run, const struct matrix *matrix, size_t i)
+{
+	const struct cell *cell = &matrix->cells[i];
+	struct spent *spent = &run->spent[cell->experiment];
+	char name[256], key[300];
+	uint64_t start = now_ns();
+	json_t *record;
+	bool good;
+
+	cell_name(cell, name, sizeof(name));
+	snprintf(key, sizeof(key), "%s #%u", name, cell->repetition);
+	record = json_object_get(run->done, key);
+	if (record) {
+		run->n_resumed++;
+		note_peak(run, cell, record);
+		return true;
+	}
+	say_cell(run, matrix, i, name);
+	good = measure_cell(run, cell);
+	spent->s += (double)(now_ns() - start) / 1e9;
+	spent->n++;
+	return good;
 }
 
 static int measure_all(struct run *run, const struct matrix *matrix)
 {
-	uint64_t start = now_ns();
-
-	for (size_t i = 0; i < matrix->n && !interrupted; i++) {
-		size_t measured = i - run->n_resumed;
-
-		if (measured)
-			run->progress.others_s = (double)(now_ns() - start) / 1e9 /
-						 (double)measured * (double)(matrix->n - i - 1);
-		if (!measure_cell(run, &matrix->cells[i], i, matrix->n))
+	for (size_t i = 0; i < matrix->n && !interrupted; i++)
+		if (!measure_next(run, matrix, i))
 			return EXIT_FAILED;
-	}
 	fprintf(stderr, "%zu cells measured, %zu failed, %zu skipped, %zu were there already%s\n",
 		run->n_ok, run->n_failed, run->n_skipped, run->n_resumed,
 		interrupted ? "; interrupted, go on with --resume" : "");
@@ -408,12 +463,14 @@ static int measure_all(struct run *run, const struct matrix *matrix)
 
 static int run_matrix(struct run *run)
 {
-	struct matrix_axes axes = run->options->axes;
+	const struct run_options *o = run->options;
+	struct matrix_plan plan = { .repetitions = o->repetitions, .overhead = o->overhead };
 	struct matrix matrix;
 	int code;
 
-	axes.self_check = run->setup.watch && !run->options->no_self_check;
-	if (!matrix_make(&axes, run->options->storm.seed, &matrix)) {
+	plan_make((enum plan_preset)o->preset, &o->choice, &plan);
+	plan.self_check = run->setup.watch && !o->no_self_check;
+	if (!matrix_make(&plan, o->storm.seed, &matrix)) {
 		fprintf(stderr, "accept-bench run: out of memory\n");
 		return EXIT_FAILED;
 	}
@@ -437,11 +494,11 @@ static int start(struct run *run, int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	run->done = json_object();
-	run->common = json_pack("{s:{s:I,s:b,s:s,s:o},s:o}", "run", "seed",
-				(json_int_t)run->options->storm.seed, "own_network_namespace",
-				run->setup.own_network, "preset", presets[run->options->preset],
-				"command", command_json(argc, argv), "environment",
-				environment_json(&run->files));
+	run->common = json_pack(
+		"{s:{s:I,s:b,s:s,s:o},s:o}", "run", "seed", (json_int_t)run->options->storm.seed,
+		"own_network_namespace", run->setup.own_network, "preset",
+		plan_presets[run->options->preset], "command", command_json(argc, argv),
+		"environment", environment_json(&run->files));
 	run->out = -1;
 	if (choose_instrument(run) && open_records(run))
 		code = run_matrix(run);

@@ -17,8 +17,10 @@ bool sockstat_parse(const char *text, struct sockstat *stat)
 
 	return sscanf(text, "sockets: used %" SCNu64, &stat->used) == 1 && tcp &&
 	       sscanf(tcp,
-		      "TCP: inuse %" SCNu64 " orphan %" SCNu64 " tw %" SCNu64 " alloc %" SCNu64,
-		      &stat->tcp_inuse, &stat->tcp_orphan, &stat->tcp_tw, &stat->tcp_alloc) == 4;
+		      "TCP: inuse %" SCNu64 " orphan %" SCNu64 " tw %" SCNu64 " alloc %" SCNu64
+		      " mem %" SCNu64,
+		      &stat->tcp_inuse, &stat->tcp_orphan, &stat->tcp_tw, &stat->tcp_alloc,
+		      &stat->tcp_pages) == 5;
 }
 
 int sockstat_read(struct procfile *reader, struct sockstat *stat)

@@ -16,6 +16,7 @@
 struct sockstat {
 	uint64_t used;
 	uint64_t tcp_inuse, tcp_orphan, tcp_tw, tcp_alloc;
+	uint64_t tcp_pages; /* of buffers, all network namespaces together */
 };
 
 bool sockstat_parse(const char *text, struct sockstat *stat);

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of a run: every cell once a repetition, shuffled, the same for the same seed. */
 #include "check.h"
-#include "matrix.h"
+#include "plan.h"
 
 #include <string.h>
 
-static struct matrix_axes axes(void)
+static struct matrix_plan plan(void)
 {
-	return (struct matrix_axes){
-		.accepts = { 3, { 0, 5, 8 } }, /* epoll, dup, nginx */
-		.workers = { 2, { 2, 4 } },
-		.fd_tables = { 2, { 0, 1 } },
-		.loads = { 1, { 0 } },
+	return (struct matrix_plan){
+		.n_axes = 1,
+		.axes = { {
+			.accepts = { 3, { 0, 5, 8 } }, /* epoll, dup, nginx */
+			.workers = { 2, { 2, 4 } },
+			.fd_tables = { 2, { 0, 1 } },
+		} },
 		.repetitions = 10,
 		.self_check = true,
 		.asked_for = true,
@@ -49,9 +51,113 @@ static size_t same_places(const struct matrix *a, size_t from_a, const struct ma
 	return same;
 }
 
+static size_t count(const struct matrix *matrix, enum cell_experiment experiment)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < matrix->n; i++)
+		n += matrix->cells[i].experiment == experiment;
+	return n;
+}
+
+/* The peak comes before what is a part of it, of the baselines, as often as the plan says. */
+static void test_peak(void)
+{
+	struct plan_choice choice = { .experiments = { 1, { CELL_LATENCY } },
+				      .accepts = { 1, { 5 } } };
+	struct matrix_plan what = { .repetitions = 2 };
+	struct matrix matrix;
+
+	plan_make(PLAN_FULL, &choice, &what);
+	CHECK(matrix_make(&what, 1, &matrix));
+	CHECK(matrix.n == 2 * 3 + 2 * 3, ": %zu", matrix.n);
+	for (size_t i = 0; i < matrix.n; i++) {
+		CHECK(matrix.cells[i].is_peak == (i < 6));
+		CHECK(!matrix.cells[i].rate_percent == (i < 6));
+		CHECK(!strcmp(matrix.cells[i].accept, "dup") == (i >= 6));
+	}
+	matrix_free(&matrix);
+}
+
+static const char *name_of(const struct matrix *matrix, size_t i)
+{
+	static char name[2][256];
+
+	cell_name(&matrix->cells[i], name[i % 2], sizeof(name[0]));
+	return name[i % 2];
+}
+
+/* No preset has the same cell twice, and every experiment can be asked for in every preset. */
+static void test_presets(void)
+{
+	for (int preset = PLAN_SMOKE; preset <= PLAN_FULL; preset++) {
+		struct plan_choice choice = { 0 };
+		struct matrix_plan what = { .repetitions = 1 };
+		struct matrix matrix;
+
+		for (uint64_t e = 0; e < CELL_EXPERIMENTS; e++)
+			choice.experiments.item[choice.experiments.n++] = e;
+		plan_make((enum plan_preset)preset, &choice, &what);
+		CHECK(matrix_make(&what, 1, &matrix));
+		for (int e = 0; e < CELL_EXPERIMENTS; e++)
+			CHECK(count(&matrix, (enum cell_experiment)e), ": %s has no %s",
+			      plan_presets[preset], cell_experiments[e]);
+		for (size_t i = 0; i < matrix.n; i++)
+			for (size_t k = i + 1; k < matrix.n; k++) {
+				char name[256];
+
+				cell_name(&matrix.cells[k], name, sizeof(name));
+				CHECK(strcmp(name_of(&matrix, i), name) ||
+					      matrix.cells[i].repetition !=
+						      matrix.cells[k].repetition,
+				      ": %s twice", name);
+			}
+		matrix_free(&matrix);
+	}
+}
+
+/* What is chosen on the command line takes the place of the preset's, once. */
+static void test_choice(void)
+{
+	struct plan_choice choice = { .experiments = { 2, { CELL_PATHS, CELL_NEIGHBOURS } },
+				      .accepts = { 2, { 0, 5 } },
+				      .workers = { 1, { 3 } },
+				      .neighbours = { 2, { 0, 7 } } };
+	struct matrix_plan what = { .repetitions = 1 };
+	struct matrix matrix;
+
+	plan_make(PLAN_FULL, &choice, &what);
+	CHECK(what.asked_for && matrix_make(&what, 1, &matrix));
+	CHECK(count(&matrix, CELL_PATHS) == 2 && count(&matrix, CELL_NEIGHBOURS) == 4,
+	      ": %zu and %zu", count(&matrix, CELL_PATHS), count(&matrix, CELL_NEIGHBOURS));
+	for (size_t i = 0; i < matrix.n; i++) {
+		CHECK(matrix.cells[i].workers == 3);
+		CHECK(matrix.cells[i].neighbours == 0 || matrix.cells[i].neighbours == 7);
+	}
+	matrix_free(&matrix);
+}
+
+/* Descriptors of one table are not in another, peers have no neighbours, who parks has a level. */
+static void test_what_makes_no_sense(void)
+{
+	struct matrix_plan what = { .n_axes = 1,
+				    .axes = { { .accepts = { 3, { 0, 5, 8 } },
+						.workers = { 1, { 2 } },
+						.fd_tables = { 2, { 0, 1 } },
+						.open_fds = { 2, { 0, 10 } },
+						.levels = { 2, { 0, CELL_IDLE } } } },
+				    .repetitions = 1 };
+	struct matrix matrix;
+
+	CHECK(matrix_make(&what, 1, &matrix));
+	/* epoll: shared 0, shared 10, private 0; dup: each with both levels; nginx: shared 0 */
+	CHECK(matrix.n == 3 + 6 + 1, ": %zu", matrix.n);
+	matrix_free(&matrix);
+}
+
 int main(void)
 {
-	struct matrix_axes what = axes();
+	struct matrix_plan what = plan();
 	struct matrix a, b, c;
 
 	CHECK(matrix_make(&what, 1, &a) && matrix_make(&what, 1, &b) && matrix_make(&what, 2, &c));
@@ -64,5 +170,9 @@ int main(void)
 	matrix_free(&a);
 	matrix_free(&b);
 	matrix_free(&c);
+	test_peak();
+	test_presets();
+	test_choice();
+	test_what_makes_no_sense();
 	return check_end();
 }

@@ -29,7 +29,7 @@ static void test_parse(void)
 
 static void test_back(void)
 {
-	const struct sockstat before = { 10, 2, 0, 5, 2 };
+	const struct sockstat before = { 10, 2, 0, 5, 2, 1 };
 	struct sockstat now = before;
 
 	CHECK(sockstat_is_back(&before, &now));
