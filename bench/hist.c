@@ -1,39 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Log-linear histogram. See hist.h. */
+/* See hist.h. */
 #include "hist.h"
 
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
-
-#define SUB (1u << HIST_SUB_BITS)
-
-static unsigned int bucket_of(uint64_t value)
-{
-	unsigned int top, shift;
-
-	if (value < SUB)
-		return (unsigned int)value;
-	if (value >> HIST_TOP_BIT)
-		return HIST_BUCKETS - 1;
-	top = 63 - (unsigned int)__builtin_clzll(value);
-	shift = top - HIST_SUB_BITS;
-	return ((shift + 1) << HIST_SUB_BITS) + (unsigned int)((value >> shift) - SUB);
-}
-
-/* The largest value that falls into the bucket. */
-static uint64_t bucket_top(unsigned int bucket)
-{
-	unsigned int shift;
-
-	if (bucket < SUB)
-		return bucket;
-	shift = (bucket >> HIST_SUB_BITS) - 1;
-	return (((uint64_t)(bucket & (SUB - 1)) + SUB + 1) << shift) - 1;
-}
 
 void hist_clear(struct hist *hist)
 {
+	struct hdr_histogram_bucket_config config;
+
+	if (hdr_calculate_bucket_config(1, HIST_HIGHEST, HIST_DIGITS, &config) ||
+	    config.counts_len != HIST_COUNTS)
+		abort(); /* another layout than the one HIST_COUNTS is for */
 	memset(hist, 0, sizeof(*hist));
+	hdr_init_preallocated(&hist->hdr, &config);
+	hist->hdr.counts = hist->counts;
 	hist->min = UINT64_MAX;
 }
 
@@ -45,7 +26,7 @@ void hist_add(struct hist *hist, uint64_t value)
 		hist->min = value;
 	if (value > hist->max)
 		hist->max = value;
-	hist->bucket[bucket_of(value)]++;
+	hdr_record_value(&hist->hdr, value < HIST_HIGHEST ? (int64_t)value : HIST_HIGHEST);
 }
 
 void hist_merge(struct hist *into, const struct hist *from)
@@ -56,26 +37,15 @@ void hist_merge(struct hist *into, const struct hist *from)
 		into->min = from->min;
 	if (from->max > into->max)
 		into->max = from->max;
-	for (unsigned int i = 0; i < HIST_BUCKETS; i++)
-		into->bucket[i] += from->bucket[i];
+	hdr_add(&into->hdr, &from->hdr);
 }
 
 uint64_t hist_quantile(const struct hist *hist, double share)
 {
-	uint64_t wanted = (uint64_t)ceil(share * (double)hist->n);
-	uint64_t seen = 0;
+	uint64_t value;
 
 	if (!hist->n)
 		return 0;
-	if (wanted < 1)
-		wanted = 1;
-	for (unsigned int i = 0; i < HIST_BUCKETS; i++) {
-		seen += hist->bucket[i];
-		if (seen >= wanted) {
-			uint64_t top = bucket_top(i);
-
-			return top < hist->max ? top : hist->max;
-		}
-	}
-	return hist->max;
+	value = (uint64_t)hdr_value_at_percentile(&hist->hdr, share * 100);
+	return value < hist->max ? value : hist->max;
 }

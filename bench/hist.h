@@ -1,32 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A histogram of times in nanoseconds with the bucket layout of HDR histograms: every power of two
- * is cut into 128 equal parts, so a value read back is within 0.8 % of the value put in, from 1 ns
- * to 2^42 ns (73 minutes); what is longer counts as the longest.
+ * A histogram of times in nanoseconds: an HDR histogram (libhdr-histogram) of three significant
+ * figures, from 1 ns to 2^42 ns (73 minutes); what is longer counts as the longest. Its counts are
+ * part of the struct, so that nothing is allocated while connections are timed; number, sum,
+ * smallest and largest are kept beside it because the library keeps them rounded.
  *
- * Written out here because Debian 12 has no package of the C library; it is a page.
+ * Not to be copied by assignment: the library's part points into the struct.
  */
 #ifndef BENCH_HIST_H
 #define BENCH_HIST_H
 
+#include <hdr/hdr_histogram.h>
 #include <stdint.h>
 
-#define HIST_SUB_BITS 7
-#define HIST_TOP_BIT  42
-#define HIST_BUCKETS  ((HIST_TOP_BIT - HIST_SUB_BITS + 1) << HIST_SUB_BITS)
+#define HIST_DIGITS  3
+#define HIST_HIGHEST ((INT64_C(1) << 42) - 1)
+#define HIST_COUNTS  33792 /* what the library asks for, for these two; checked in hist_clear() */
 
 struct hist {
 	uint64_t n;
 	uint64_t sum;
 	uint64_t min, max;
-	uint64_t bucket[HIST_BUCKETS];
+	struct hdr_histogram hdr;
+	int64_t counts[HIST_COUNTS];
 };
 
 void hist_clear(struct hist *hist);
 void hist_add(struct hist *hist, uint64_t value);
 void hist_merge(struct hist *into, const struct hist *from);
 
-/* The smallest value that at least `share` (0 to 1) of the values do not exceed; 0 when empty. */
+/*
+ * The value that a share (0 to 1) of the values do not exceed, by the nearest rank, as the largest
+ * value with the same three figures; never above the largest there was. 0 when empty.
+ */
 uint64_t hist_quantile(const struct hist *hist, double share);
 
 #endif

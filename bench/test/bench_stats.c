@@ -101,24 +101,21 @@ static void test_hist(void)
 		hist_add(v % 2 ? hist : other, v * 1000);
 	hist_merge(hist, other);
 	CHECK(hist->n == 100000 && hist->min == 1000 && hist->max == 100000000);
+	CHECK(hist->sum == 5000050000000);
 	for (double share = 0.01; share < 1; share += 0.01) {
 		double want = share * 100000 * 1000, got = (double)hist_quantile(hist, share);
 
-		CHECK(fabs(got - want) / want < 0.009, ": %.2f: %.0f", share, got);
+		CHECK(fabs(got - want) / want < 0.0011, ": %.2f: %.0f", share, got);
 	}
 	CHECK(hist_quantile(hist, 1) == 100000000);
-	CHECK(hist_quantile(hist, 0) <= 1008);
-	hist_add(hist, UINT64_MAX / 2);
-	CHECK(hist->max == UINT64_MAX / 2 && hist_quantile(hist, 1) > 1000000000000);
-	for (uint64_t v = 0; v < 1000; v++) { /* small values are kept exactly */
+	CHECK(hist_quantile(hist, 0) <= 1000);
+	hist_add(hist, UINT64_MAX / 2); /* counts as the longest, but what it was is not forgotten */
+	CHECK(hist->max == UINT64_MAX / 2 && hist_quantile(hist, 1) == HIST_HIGHEST);
+	for (uint64_t v = 0; v < 4000; v++) { /* small values are kept exactly */
 		hist_clear(hist);
 		hist_add(hist, v);
 		hist_add(hist, UINT32_MAX);
-		if (v < 128)
-			CHECK(hist_quantile(hist, 0.5) == v);
-		else
-			CHECK(hist_quantile(hist, 0.5) >= v &&
-			      hist_quantile(hist, 0.5) <= v + v / 100);
+		CHECK(hist_quantile(hist, 0.5) == (v < 2048 ? v : v | 1));
 	}
 	free(hist);
 }
