@@ -95,7 +95,7 @@ static void send_answers(struct loop *l, struct conn *c)
 	struct worker *w = l->w;
 
 	while (c->out_len) {
-		ssize_t n = send(c->fd, c->out, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, c->out, c->out_len, worker_send_flags(w, c) | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EAGAIN) {
 			wait_writable(l, c);

@@ -60,6 +60,8 @@ static const struct row rows[] = {
 	  "after SIGTERM, connections still open are cut off after this" },
 	{ "defer-accept", SECONDS, AT(defer_accept_s), 0, 3600, "0s", NULL,
 	  "TCP_DEFER_ACCEPT: a connection is accepted with its first bytes; 0 is off" },
+	{ "fin", WORD, AT(fin), 0, 0, "joined", "joined|apart",
+	  "the last answer and the end of the stream leave in one segment, or in two" },
 	{ "max-target", BYTES, AT(limits.target), 1, 1 << 20, "4K", NULL, "longest request target" },
 	{ "max-header", BYTES, AT(limits.header), 64, 1 << 20, "8K", NULL, "longest request header" },
 	{ "max-body", BYTES, AT(limits.body), 0, 1ULL << 40, "1M", NULL,
@@ -347,9 +349,10 @@ void options_print(FILE *out, const struct options *o, const char *path)
 	fprintf(out, " idle-timeout=%llums request-timeout=%llums drain-timeout=%llums",
 		(unsigned long long)o->idle_timeout_ms, (unsigned long long)o->request_timeout_ms,
 		(unsigned long long)o->drain_timeout_ms);
-	fprintf(out, " defer-accept=%llus max-target=%u max-header=%u max-body=%llu",
-		(unsigned long long)o->defer_accept_s, o->limits.target, o->limits.header,
-		(unsigned long long)o->limits.body);
+	fprintf(out, " defer-accept=%llus fin=%s", (unsigned long long)o->defer_accept_s,
+		o->fin == FIN_APART ? "apart" : "joined");
+	fprintf(out, " max-target=%u max-header=%u max-body=%llu", o->limits.target,
+		o->limits.header, (unsigned long long)o->limits.body);
 	fprintf(out, " metrics-port=%u open-fds=%u neighbours=%u pid=%d\n", o->metrics_port,
 		o->open_fds, o->neighbours, (int)getpid());
 	fflush(out);

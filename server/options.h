@@ -14,6 +14,7 @@
 enum fd_table { FD_TABLE_SHARED, FD_TABLE_PRIVATE };
 enum listener_kind { LISTENER_REUSEPORT, LISTENER_SHARED };
 enum wire_protocol { PROTOCOL_HTTP, PROTOCOL_ECHO };
+enum fin { FIN_JOINED, FIN_APART };
 
 struct options {
 	const char *accept; /* the name of an accept path, or "auto" */
@@ -37,6 +38,7 @@ struct options {
 	uint64_t request_timeout_ms;
 	uint64_t drain_timeout_ms;
 	uint64_t defer_accept_s; /* 0: off */
+	enum fin fin;		 /* how the last answer and the end of the stream leave */
 	struct http_limits limits;
 	unsigned metrics_port; /* 0: none */
 	unsigned open_fds;     /* for measuring: see ballast.h */

@@ -98,6 +98,7 @@ void worker_loop(struct worker *w);
 /* For accept_epoll.c, which has a loop of its own. */
 struct conn *worker_conn_begin(struct worker *w);
 void worker_close_listener(struct worker *w);
+int worker_send_flags(const struct worker *w, const struct conn *c);
 bool worker_wants_accept(struct worker *w);
 bool worker_finished(const struct worker *w);
 void worker_check_stop(struct worker *w);

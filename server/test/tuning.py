@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""
+The options that trade one cost for another: each must do what it says, and change nothing else.
+
+    tuning.py ACCEPT-SERVER PATH
+
+Exits 77 if this kernel does not have the path.
+"""
+
+import socket
+import struct
+import sys
+
+from harness import BODY, GET_CLOSE, Server, ask, check, is_closed, main, supported
+
+BINARY, PATH = sys.argv[1:3]
+
+
+def server(*options):
+    return Server(BINARY, "--accept", PATH, "--workers", "1", *options)
+
+
+def segments_received(client):
+    """How many segments this end of the connection has got: tcpi_segs_in of struct tcp_info."""
+    return struct.unpack_from("I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 140)[0]
+
+
+def fewest_segments(s, connections=20):
+    """Of a whole connection with one request; an acknowledgement more may come at any time."""
+    counts = []
+    for _ in range(connections):
+        with s.connect() as c:
+            check(ask(c, GET_CLOSE)[::2] == (200, BODY), "not served")
+            check(is_closed(c), "not closed behind the last answer")
+            counts.append(segments_received(c))
+    return min(counts)
+
+
+def test_fin():
+    """joined: the last answer and the end of the stream are one segment."""
+    with server() as s:
+        joined = fewest_segments(s)
+    with server("--fin", "apart") as s:
+        apart = fewest_segments(s)
+    check(joined == apart - 1, f"{joined} segments joined, {apart} apart")
+
+
+supported(BINARY, PATH)
+main([test for name, test in list(globals().items()) if name.startswith("test_")])
