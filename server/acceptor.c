@@ -145,7 +145,7 @@ static void cancel_accept(struct worker *w)
 	enum op op = w->path->readable ? OP_LISTEN : OP_ACCEPT;
 
 	w->accept_cancelled = true;
-	io_uring_prep_cancel64(sqe, user_data(op, 0, 0), 0);
+	io_uring_prep_cancel64(sqe, worker_user_data(w, op, NULL), 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
@@ -156,7 +156,7 @@ static void cancel_accept(struct worker *w)
  */
 void acceptor_steer(struct worker *w)
 {
-	bool wanted = worker_wants_accept(w);
+	bool wanted = worker_wants_accept(w) && !w->recovering;
 
 	if (w->accepting && !w->accept_cancelled && (!wanted || w->draining)) {
 		cancel_accept(w);
@@ -169,12 +169,18 @@ void acceptor_steer(struct worker *w)
 	}
 }
 
+/* Or did it end a request that has been given up after dropped completions? */
+static bool of_this_round(const struct worker *w, const struct io_uring_cqe *cqe)
+{
+	return user_data_index(cqe->user_data) == w->round;
+}
+
 void acceptor_accept(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
 	(void)c;
 	/* Without F_MORE the multishot request is over, whatever the result; re-arm it just once.
 	 */
-	if (!(cqe->flags & IORING_CQE_F_MORE))
+	if (!(cqe->flags & IORING_CQE_F_MORE) && of_this_round(w, cqe))
 		w->accepting = w->accept_cancelled = false;
 	if (cqe->res >= 0)
 		worker_accepted(w, cqe->res);
@@ -185,6 +191,8 @@ void acceptor_accept(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 void acceptor_listen(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
 	(void)c;
+	if (!of_this_round(w, cqe))
+		return;
 	w->accepting = w->accept_cancelled = false;
 	if (cqe->res >= 0)
 		w->path->readable(w);

@@ -65,14 +65,13 @@ struct carry {
 
 struct conn {
 	uint32_t generation;
-	uint8_t state;		/* enum conn_state */
-	uint8_t limit;		/* enum conn_limit */
-	bool last : 1;		/* the connection ends when OUT has been sent */
-	bool linger : 1;	/* and was refused, so that unread bytes may follow */
-	bool timed_out : 1;	/* its request in flight is being cancelled */
-	bool cancel_missed : 1; /* a cancel found nothing of it in flight */
-	bool served : 1;	/* at least one answer has been sent */
-	bool watched : 1;	/* epoll: it is in the interest list */
+	uint8_t state;	    /* enum conn_state */
+	uint8_t limit;	    /* enum conn_limit */
+	bool last : 1;	    /* the connection ends when OUT has been sent */
+	bool linger : 1;    /* and was refused, so that unread bytes may follow */
+	bool timed_out : 1; /* its request in flight is being cancelled */
+	bool served : 1;    /* at least one answer has been sent */
+	bool watched : 1;   /* epoll: it is in the interest list */
 	uint8_t dup_tries;
 	int fd;		     /* -1: none */
 	int slot;	     /* -1: none */

@@ -45,6 +45,7 @@
 	X(timeouts, "connections that ran into a time limit")                                      \
 	X(sq_flushes, "submissions made early because the submission queue was full")              \
 	X(cq_overflows, "completions the kernel dropped: the completion queue was full")           \
+	X(recoveries, "times the worker's books were put right after that")                        \
 	X(stale, "completions of a connection that had already ended")                             \
 	X(passes, "passes of the event loop")                                                      \
 	X(completions, "completions reaped")

@@ -49,7 +49,26 @@ static bool set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-int listener_open(const struct options *o, bool listening, bool nonblocking)
+/*
+ * TCP_NOTSENT_LOWAT bounds the bytes that wait to be sent for the first time. A bound near 2^32 is
+ * none, and like every option it is inherited by the connections: a number that costs nothing and
+ * that each socket carries around.
+ */
+static int mark_value(unsigned mark)
+{
+	return (int)(UINT32_MAX - mark);
+}
+
+bool listener_accepted(int fd, unsigned mark)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, &len) &&
+	       value == mark_value(mark);
+}
+
+int listener_open(const struct options *o, bool listening, bool nonblocking, unsigned mark)
 {
 	int type = SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0);
 	int fd = socket(o->address.any.sa_family, type, 0);
@@ -65,6 +84,8 @@ int listener_open(const struct options *o, bool listening, bool nonblocking)
 		return fail(o, "TCP_NODELAY", fd);
 	if (o->defer_accept_s && !set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)o->defer_accept_s))
 		return fail(o, "TCP_DEFER_ACCEPT", fd);
+	if (mark && !set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, mark_value(mark)))
+		return fail(o, "TCP_NOTSENT_LOWAT", fd);
 	if (bind(fd, &o->address.any, o->address_len) < 0)
 		return fail(o, "bind", fd);
 	if (listening && listen(fd, (int)o->backlog) < 0)

@@ -164,7 +164,7 @@ static bool open_sockets(struct server *s)
 {
 	struct options *o = &s->options;
 	bool shared = o->listener == LISTENER_SHARED;
-	int fd = listener_open(o, shared, s->path->nonblocking_listener);
+	int fd = listener_open(o, shared, s->path->nonblocking_listener, shared);
 
 	if (fd < 0)
 		return false;
@@ -212,6 +212,11 @@ static void prepare_worker(struct server *s, unsigned i)
 	w->park_max = o->park / o->workers + (i < o->park % o->workers);
 	w->pool_first = (int)(own_fds(o) + (own_table ? 0 : i * w->max_conns));
 	w->shared_listener = s->shared_listener;
+	/* The shared one's mark tells a worker's sockets apart only if nobody else's are around. */
+	if (s->shared_listener < 0)
+		w->mark = i + 1;
+	else
+		w->mark = own_table || o->workers == 1;
 	w->listener_users = &s->listener_users;
 	w->wake = eventfd(0, EFD_CLOEXEC);
 	if (w->wake < 0)

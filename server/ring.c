@@ -17,9 +17,21 @@ __attribute__((weak)) void ring_before_submit(struct ring *r)
 	(void)r;
 }
 
-static int buffers_init(struct ring *r)
+__attribute__((weak)) void ring_after_submit(struct ring *r)
+{
+	(void)r;
+}
+
+static void return_all(struct ring *r)
 {
 	unsigned i;
+
+	for (i = 0; i < RECV_BUFFERS; i++)
+		ring_buffer_return(r, i);
+}
+
+static int buffers_init(struct ring *r)
+{
 	int ret;
 
 	/*
@@ -32,9 +44,25 @@ static int buffers_init(struct ring *r)
 	r->buffer_memory = aligned_alloc(RECV_BUFFER_SIZE, (size_t)RECV_BUFFERS * RECV_BUFFER_SIZE);
 	if (!r->buffer_memory)
 		return -ENOMEM;
-	for (i = 0; i < RECV_BUFFERS; i++)
-		ring_buffer_return(r, i);
+	return_all(r);
 	return 0;
+}
+
+void ring_buffers_renew(struct ring *r)
+{
+	struct io_uring_buf_reg reg = {
+		.ring_addr = (uintptr_t)r->buffers,
+		.ring_entries = RECV_BUFFERS,
+		.bgid = RECV_BUFFER_GROUP,
+	};
+	int ret = io_uring_unregister_buf_ring(&r->uring, RECV_BUFFER_GROUP);
+
+	io_uring_buf_ring_init(r->buffers);
+	return_all(r);
+	if (!ret)
+		ret = io_uring_register_buf_ring(&r->uring, &reg, 0);
+	if (ret)
+		die("the ring of receive buffers cannot be registered again: %s", strerror(-ret));
 }
 
 int ring_init(struct ring *r, unsigned cq_entries, struct counters *counters)
@@ -108,10 +136,16 @@ static void submit(struct ring *r, unsigned wait)
 	/*
 	 * EINTR: a signal; what was submitted stays submitted. EAGAIN and EBUSY: the kernel is
 	 * short of memory or wants completions reaped first, which the caller's pass is about to
-	 * do.
+	 * do. EBADR: it has dropped completions, which ring_dropped() tells as well.
 	 */
-	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY && ret != -EBADR)
 		die("io_uring_enter: %s", strerror(-ret));
+	ring_after_submit(r);
+}
+
+void ring_submit(struct ring *r)
+{
+	submit(r, 0);
 }
 
 void ring_submit_and_wait(struct ring *r)
@@ -129,6 +163,12 @@ void ring_reserve(struct ring *r, unsigned n)
 		count(r->counters->sq_flushes);
 		submit(r, 0);
 	}
+}
+
+bool ring_is_quiet(const struct ring *r)
+{
+	return !io_uring_sq_ready(&r->uring) && !io_uring_cq_ready(&r->uring) &&
+	       !io_uring_cq_has_overflow(&r->uring);
 }
 
 struct io_uring_sqe *ring_sqe(struct ring *r)

@@ -74,7 +74,7 @@ struct ring {
 	struct io_uring_buf_ring *buffers;
 	char *buffer_memory;
 	struct counters *counters;
-	unsigned dropped; /* completions the kernel has dropped so far */
+	unsigned dropped; /* ring_dropped() when last looked at */
 };
 
 /*
@@ -97,14 +97,26 @@ void ring_reserve(struct ring *r, unsigned n);
 struct io_uring_sqe *ring_sqe(struct ring *r);
 
 /*
- * Two seams for tests, which replace these (test/faults.c); here they do nothing. The first may
- * change how many entries the queues get, the second sees every submission before it is made.
+ * Three seams for tests, which replace these (test/faults.c); here they do nothing. The first may
+ * change how many entries the queues get, the others see every submission before it is made, and
+ * every completion before it is reaped.
  */
 void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries);
 void ring_before_submit(struct ring *r);
+void ring_after_submit(struct ring *r);
 
-/* Submits what is there and waits for a completion. */
+/* Submits what is there; the second also waits for a completion. */
+void ring_submit(struct ring *r);
 void ring_submit_and_wait(struct ring *r);
+
+/* How many completions the kernel has dropped so far, for want of memory. */
+static inline unsigned ring_dropped(const struct ring *r)
+{
+	return IO_URING_READ_ONCE(*r->uring.cq.koverflow);
+}
+
+/* Whether nothing waits to be submitted, and no completion to be reaped. */
+bool ring_is_quiet(const struct ring *r);
 
 /* The buffer a receive has filled, and giving it back once its bytes are used. */
 static inline const char *ring_buffer(const struct ring *r, unsigned id)
@@ -113,5 +125,8 @@ static inline const char *ring_buffer(const struct ring *r, unsigned id)
 }
 
 void ring_buffer_return(struct ring *r, unsigned id);
+
+/* Gives all of them back, those in lost completions included. The ring must be quiet. */
+void ring_buffers_renew(struct ring *r);
 
 #endif

@@ -26,6 +26,7 @@
 
 #include "acceptor.h"
 #include "message.h"
+#include "recover.h"
 
 uint64_t clock_ms(void)
 {
@@ -35,12 +36,17 @@ uint64_t clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t worker_user_data(const struct worker *w, enum op op, const struct conn *c)
+{
+	return c ? user_data(op, c->generation, conn_index(&w->conns, c))
+		 : user_data(op, 0, w->round);
+}
+
 struct io_uring_sqe *worker_sqe(struct worker *w, enum op op, const struct conn *c)
 {
 	struct io_uring_sqe *sqe = ring_sqe(&w->ring);
 
-	io_uring_sqe_set_data64(sqe, c ? user_data(op, c->generation, conn_index(&w->conns, c))
-				       : user_data(op, 0, 0));
+	io_uring_sqe_set_data64(sqe, worker_user_data(w, op, c));
 	return sqe;
 }
 
@@ -176,7 +182,7 @@ static void cancel_request(struct worker *w, struct conn *c)
 		return;
 	c->timed_out = true;
 	sqe = worker_sqe(w, OP_CANCEL, c);
-	io_uring_prep_cancel64(sqe, user_data(op, c->generation, conn_index(&w->conns, c)), 0);
+	io_uring_prep_cancel64(sqe, worker_user_data(w, op, c), 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
@@ -217,7 +223,7 @@ static void handle_recv(struct worker *w, struct conn *c, struct io_uring_cqe *c
 	bool has_buffer = cqe->flags & IORING_CQE_F_BUFFER;
 	int ret = 0;
 
-	c->timed_out = c->cancel_missed = false;
+	c->timed_out = false;
 	chain_worked(w, c);
 	if (cqe->res && c->state == CONN_RECEIVING)
 		ret = protocol_received(&w->protocol, c, ring_buffer(&w->ring, id),
@@ -282,7 +288,7 @@ static void handle_send(struct worker *w, struct conn *c, struct io_uring_cqe *c
 {
 	bool timed_out = c->timed_out;
 
-	c->timed_out = c->cancel_missed = false;
+	c->timed_out = false;
 	count_add(w->counters.bytes_out, cqe->res);
 	c->out += cqe->res;
 	c->out_len -= (uint32_t)cqe->res;
@@ -336,45 +342,23 @@ static void handle_close_slot(struct worker *w, struct conn *c, struct io_uring_
 	w->path->slot_closed(w, c, cqe->res);
 }
 
-/*
- * The request to cancel was not there, or cannot be cancelled. Either it has just completed, and
- * what follows from that (the close linked behind a send) is on its way; or the kernel had to drop
- * its completion. Some time later only the second can still be so.
- */
+/* The request had just completed: what follows from that is on its way. */
 static void handle_cancel_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	if (!c->timed_out)
-		return;
-	c->timed_out = false;
-	if (cqe->res == -ENOENT && c->cancel_missed) {
-		worker_retire(w, c);
-		return;
-	}
-	c->cancel_missed = true;
-	conn_set_limit(&w->conns, c, LIMIT_LINGER, w->now_ms);
+	(void)w;
+	if (cqe->res == -ENOENT)
+		c->timed_out = false;
 }
 
 /* ---- the clock and the main thread ----------------------------------------------------------- */
-
-static void check_overflow(struct worker *w)
-{
-	unsigned dropped = *w->ring.uring.cq.koverflow;
-
-	if (dropped == w->ring.dropped)
-		return;
-	/* Only when the kernel has no memory to queue them. Time limits recover the connections. */
-	count_add(w->counters.cq_overflows, dropped - w->ring.dropped);
-	w->ring.dropped = dropped;
-	w->ticking = false; /* the clock's own may have been among them */
-	say("worker %u: the kernel dropped completions (%u so far): out of memory", w->index,
-	    dropped);
-}
 
 static void handle_tick(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 {
 	struct conn *c;
 
-	(void)none, (void)cqe;
+	(void)none;
+	if (user_data_index(cqe->user_data) != w->round)
+		return;
 	w->ticking = false;
 	while ((c = conn_expired(&w->conns, w->now_ms)) != NULL)
 		cancel_request(w, c);
@@ -494,7 +478,7 @@ static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
 	handle(w, c, cqe);
 }
 
-static void reap(struct worker *w)
+void worker_reap(struct worker *w)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, n = 0;
@@ -517,7 +501,7 @@ void worker_loop(struct worker *w)
 		steer_tick(w);
 		ring_submit_and_wait(&w->ring);
 		w->now_ms = clock_ms();
-		reap(w);
-		check_overflow(w);
+		worker_reap(w);
+		recover(w);
 	}
 }

@@ -27,6 +27,7 @@ struct worker {
 	uint32_t park_max;	  /* and of the parked ones */
 	int pool_first;		  /* the first number of its fdpool */
 	int shared_listener;	  /* -1: it opens its own */
+	unsigned mark;		  /* of the sockets it accepts (listener.h); 0: not only of its */
 	unsigned *listener_users; /* workers that still use the shared one */
 	pthread_t thread;
 	/* Called by the worker once: it listens, or, with OK false, has said why it cannot. */
@@ -48,9 +49,13 @@ struct worker {
 	bool draining;
 	bool accept_full; /* --max-conns was reached, and not enough have ended since */
 	bool ticking;	  /* an OP_TICK is in flight */
+	bool recovering;  /* completions were dropped: see recover.h */
+	uint32_t round;	  /* how often that was so */
+	uint32_t slots;	  /* in the ring's table */
 	struct __kernel_timespec tick_period;
 	uint64_t accept_resume_ms; /* accepting ran out of something; not before this */
 	uint64_t accept_said_ms;   /* when that was last said; 0: never */
+	uint64_t recover_said_ms;  /* the same of a recovery */
 	uint64_t drain_end_ms;
 	uint64_t wake_value;
 
@@ -94,6 +99,14 @@ bool worker_peer_error(int error);
 
 /* The loop: returns when the worker has drained. */
 void worker_loop(struct worker *w);
+
+/* For recover.c. */
+
+/* The user_data of request OP on C, or of the one such request of the worker if C is NULL. */
+uint64_t worker_user_data(const struct worker *w, enum op op, const struct conn *c);
+
+/* Handles every completion that is there. */
+void worker_reap(struct worker *w);
 
 /* For accept_epoll.c, which has a loop of its own. */
 struct conn *worker_conn_begin(struct worker *w);

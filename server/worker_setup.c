@@ -95,9 +95,12 @@ static bool open_ring(struct worker *w)
 		return fail(w, "io_uring", -ret, ring_error_hint(ret));
 	if (!w->path->accepts_slots)
 		return true;
-	ret = io_uring_register_files_sparse(&w->ring.uring, w->max_conns + SPARE_SLOTS);
-	if (ret == -EMFILE) /* RLIMIT_NOFILE bounds a ring's table too */
-		ret = io_uring_register_files_sparse(&w->ring.uring, w->max_conns);
+	w->slots = w->max_conns + SPARE_SLOTS;
+	ret = io_uring_register_files_sparse(&w->ring.uring, w->slots);
+	if (ret == -EMFILE) { /* RLIMIT_NOFILE bounds a ring's table too */
+		w->slots = w->max_conns;
+		ret = io_uring_register_files_sparse(&w->ring.uring, w->slots);
+	}
 	if (ret < 0)
 		return fail(w, "registering slots", -ret, "see ulimit -n, or lower --max-conns");
 	return true;
@@ -119,7 +122,8 @@ static bool open_listener(struct worker *w)
 {
 	w->listener = w->shared_listener;
 	if (w->listener < 0)
-		w->listener = listener_open(w->options, true, w->path->nonblocking_listener);
+		w->listener =
+			listener_open(w->options, true, w->path->nonblocking_listener, w->mark);
 	return w->listener >= 0;
 }
 

@@ -3,14 +3,16 @@
  * Linked into accept-server-faults: requests that fail as the environment says.
  *
  *   ACCEPT_SERVER_FAULTS=OP:ERROR:N[,...]   every N-th request of OP fails with ERROR
+ *   ACCEPT_SERVER_DROP=OP:N[,...]           every N-th completion of OP is dropped
  *   ACCEPT_SERVER_SQ=N  ACCEPT_SERVER_CQ=N  entries of a ring's queues
  *
- * OP is accept, dup, close_slot, install, recv or send; ERROR the name of an errno, or SINGLE for
- * an accept that ends after one connection although it was asked for all.
+ * OP is one of the names below; ERROR the name of an errno, or SINGLE for an accept that ends after
+ * one connection although it was asked for all.
  *
  * A request that is to fail is replaced, just before its submission, by a NOP with the injected
  * result (Linux 6.10), which keeps its user_data, its links and its flags: what the kernel does to
- * the rest of a chain is the kernel's own doing.
+ * the rest of a chain is the kernel's own doing. A completion is dropped as the kernel does it when
+ * it has no memory: it is nowhere, and counted in the ring's cq_overflow.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,11 +24,11 @@
 
 struct fault {
 	enum op op;
-	int error; /* 0: SINGLE */
+	int error; /* 0: SINGLE; DROP: its completion is dropped */
 	unsigned every, seen;
 };
 
-enum { MOST = 8 };
+enum { MOST = 8, DROP = -1 };
 
 static const struct {
 	const char *name;
@@ -34,6 +36,8 @@ static const struct {
 } op_names[] = {
 	{ "accept", OP_ACCEPT }, { "dup", OP_OPEN },  { "install", OP_OPEN },
 	{ "recv", OP_RECV },	 { "send", OP_SEND }, { "close_slot", OP_CLOSE_SLOT },
+	{ "retire", OP_RETIRE }, { "tick", OP_TICK }, { "shutdown", OP_SHUTDOWN },
+	{ "listen", OP_LISTEN }, { "wake", OP_WAKE },
 };
 
 static const struct {
@@ -59,36 +63,48 @@ static const struct {
 static _Thread_local struct fault faults[MOST];
 static _Thread_local unsigned n_faults;
 static _Thread_local bool parsed;
+static _Thread_local unsigned completions_seen;
 
-static void add_fault(char *text)
+static enum op op_by_name(const char *name)
 {
-	struct fault *f = &faults[n_faults];
-	char *op = strsep(&text, ":"), *error = strsep(&text, ":");
 	unsigned i;
 
-	if (n_faults == MOST || !error || !text || !(f->every = (unsigned)atoi(text)))
-		die("ACCEPT_SERVER_FAULTS: %s is not OP:ERROR:N", op);
-	for (i = 0; strcmp(op_names[i].name, op); i++) {
-		if (i + 1 == sizeof(op_names) / sizeof(op_names[0]))
-			die("ACCEPT_SERVER_FAULTS: no operation %s", op);
+	for (i = 0; i < sizeof(op_names) / sizeof(op_names[0]); i++) {
+		if (!strcmp(op_names[i].name, name))
+			return op_names[i].op;
 	}
-	f->op = op_names[i].op;
-	for (i = 0; strcmp(error_names[i].name, error); i++) {
-		if (i + 1 == sizeof(error_names) / sizeof(error_names[0]))
-			die("ACCEPT_SERVER_FAULTS: no error %s", error);
-	}
-	f->error = error_names[i].error;
-	n_faults++;
+	die("no operation %s", name);
 }
 
-static void parse(void)
+static int error_by_name(const char *name)
 {
-	const char *value = getenv("ACCEPT_SERVER_FAULTS");
+	unsigned i;
+
+	for (i = 0; i < sizeof(error_names) / sizeof(error_names[0]); i++) {
+		if (!strcmp(error_names[i].name, name))
+			return error_names[i].error;
+	}
+	die("no error %s", name);
+}
+
+static void add_fault(char *text, bool drops)
+{
+	struct fault *f = &faults[n_faults++];
+	char *op = strsep(&text, ":"), *error = drops ? NULL : strsep(&text, ":");
+
+	if (n_faults > MOST || !text || !(f->every = (unsigned)atoi(text)))
+		die("%s is not OP%s:N", op, drops ? "" : ":ERROR");
+	f->op = op_by_name(op);
+	f->error = drops ? DROP : error_by_name(error);
+}
+
+static void parse(const char *variable, bool drops)
+{
+	const char *value = getenv(variable);
 	char *copy = value ? strdup(value) : NULL, *rest = copy, *one;
 
-	parsed = true;
 	while ((one = strsep(&rest, ",")) != NULL)
-		add_fault(one);
+		add_fault(one, drops);
 	free(copy);
 }
 
@@ -116,8 +132,28 @@ static void consider(struct io_uring_sqe *sqe)
 	unsigned i;
 
 	for (i = 0; i < n_faults; i++) {
-		if (faults[i].op == op && ++faults[i].seen % faults[i].every == 0) {
+		if (faults[i].op == op && faults[i].error != DROP &&
+		    ++faults[i].seen % faults[i].every == 0) {
 			inject(sqe, &faults[i]);
+			return;
+		}
+	}
+}
+
+/*
+ * In its place the loop sees one that is nothing to it. Not that of a cancelled request: a recovery
+ * cancels many, and would only make for more of them.
+ */
+static void consider_drop(struct ring *r, struct io_uring_cqe *cqe)
+{
+	enum op op = user_data_op(cqe->user_data);
+	unsigned i;
+
+	for (i = 0; i < n_faults && cqe->res != -ECANCELED; i++) {
+		if (faults[i].op == op && faults[i].error == DROP &&
+		    ++faults[i].seen % faults[i].every == 0) {
+			*cqe = (struct io_uring_cqe){ .user_data = user_data(OP_REFUSE, 0, 0) };
+			(*r->uring.cq.koverflow)++;
 			return;
 		}
 	}
@@ -137,8 +173,19 @@ void ring_before_submit(struct ring *r)
 {
 	unsigned i;
 
-	if (!parsed)
-		parse();
+	if (!parsed) {
+		parsed = true;
+		parse("ACCEPT_SERVER_FAULTS", false);
+		parse("ACCEPT_SERVER_DROP", true);
+	}
 	for (i = r->uring.sq.sqe_head; n_faults && i != r->uring.sq.sqe_tail; i++)
 		consider(&r->uring.sq.sqes[i & r->uring.sq.ring_mask]);
+}
+
+void ring_after_submit(struct ring *r)
+{
+	unsigned tail = io_uring_smp_load_acquire(r->uring.cq.ktail);
+
+	for (; completions_seen != tail; completions_seen++)
+		consider_drop(r, &r->uring.cq.cqes[completions_seen & r->uring.cq.ring_mask]);
 }
