@@ -3,6 +3,7 @@
 
 export LC_ALL=C.UTF-8
 KERNEL_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ -n "${HOME:-}" ] || { unset HOME; export HOME=~; } # services have none; the user's entry has
 CACHE=${ACCEPT_DUP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/accept-dup}
 KERNEL_SERIES=7.3
 
@@ -57,6 +58,7 @@ hash_of()
 
 make_cache()
 {
+	[[ $CACHE == /* ]] || die "the cache $CACHE is no absolute path; set ACCEPT_DUP_CACHE to one"
 	mkdir -p "$CACHE" 2>/dev/null && [ -w "$CACHE" ] ||
 		die "cannot write to the cache $CACHE; set ACCEPT_DUP_CACHE"
 }
