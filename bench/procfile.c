@@ -46,19 +46,22 @@ static int run_one(struct io_uring *ring)
 
 static int read_all(struct io_uring *ring, char **text)
 {
-	size_t size = FIRST_SIZE, used = 0;
+	size_t size = 0, used = 0;
 
 	for (;;) {
 		struct io_uring_sqe *sqe;
-		char *larger;
 		int ret;
 
-		if (size > SIZE_MAX_)
-			return -EFBIG;
-		larger = realloc(*text, size);
-		if (!larger)
-			return -ENOMEM;
-		*text = larger;
+		/* only when it is full: a sanitizer's realloc copies even to the same size */
+		if (used + 1 >= size) {
+			size_t larger = size ? size * 2 : FIRST_SIZE;
+			char *grown = larger > SIZE_MAX_ ? NULL : realloc(*text, larger);
+
+			if (!grown)
+				return larger > SIZE_MAX_ ? -EFBIG : -ENOMEM;
+			*text = grown;
+			size = larger;
+		}
 		sqe = io_uring_get_sqe(ring);
 		io_uring_prep_read(sqe, 0, *text + used, (unsigned int)(size - used - 1), used);
 		sqe->flags |= IOSQE_FIXED_FILE;
@@ -68,8 +71,6 @@ static int read_all(struct io_uring *ring, char **text)
 		if (ret == 0)
 			break;
 		used += (size_t)ret;
-		if (used + 1 == size)
-			size *= 2;
 	}
 	(*text)[used] = '\0';
 	return 0;
