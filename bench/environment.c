@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine, as the record states it. See environment.h. */
 #include "environment.h"
+#include "preflight.h"
 #include "revision.h"
 
 #include <ctype.h>
@@ -28,7 +29,7 @@ static const struct {
 };
 
 /* CPUID leaf 0x40000000 names the hypervisor; QEMU's TCG answers it even with the bit masked. */
-static void hypervisor(char *text, size_t size)
+void environment_virtualisation(char *text, size_t size)
 {
 #if defined(__x86_64__) || defined(__i386__)
 	unsigned int a, b, c, d;
@@ -99,17 +100,18 @@ json_t *environment_json(struct procfile *files)
 	int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 
 	uname(&kernel);
-	hypervisor(virtual, sizeof(virtual));
+	environment_virtualisation(virtual, sizeof(virtual));
 	cpu_field(files, "model name", cpu, sizeof(cpu));
 	first_line(files, "/sys/devices/system/clocksource/clocksource0/current_clocksource", clock,
 		   sizeof(clock));
 	first_line(files, "/proc/sys/net/core/somaxconn", somaxconn, sizeof(somaxconn));
 	return json_pack(
-		"{s:s,s:s,s:s,s:b,s:s,s:I,s:s,s:I,s:s,s:i,s:o,s:o,s:s,s:s}", "kernel_release",
+		"{s:s,s:s,s:s,s:b,s:s,s:I,s:s,s:I,s:s,s:i,s:o,s:o,s:s,s:s,s:o}", "kernel_release",
 		kernel.release, "kernel_version", kernel.version, "machine", kernel.machine,
 		"lock_stat", access("/proc/lock_stat", F_OK) == 0, "cpu", cpu, "cpus",
 		(json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "virtualisation", virtual, "memory_mib",
 		(json_int_t)(memory >> 20), "clock_source", clock, "somaxconn", atoi(somaxconn),
 		"nofile_hard_limit", limit_json(RLIMIT_NOFILE), "memlock_hard_limit_bytes",
-		limit_json(RLIMIT_MEMLOCK), "version", PROJECT_VERSION, "revision", REVISION);
+		limit_json(RLIMIT_MEMLOCK), "version", PROJECT_VERSION, "revision", REVISION,
+		"preflight", preflight_json());
 }

@@ -7,6 +7,10 @@
 
 #include <jansson.h>
 
+/* With what preflight.h finds under "preflight". */
 json_t *environment_json(struct procfile *files);
+
+/* "none", or the hypervisor's name. */
+void environment_virtualisation(char *text, size_t size);
 
 #endif

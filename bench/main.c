@@ -4,6 +4,7 @@
  *
  *	accept-bench run --server build/release/accept-server --out records.ndjson
  *	accept-bench report --in records.ndjson --out RESULTS.md
+ *	accept-bench preflight
  *	accept-bench storm --connect 127.0.0.1:8080
  *	accept-bench bare --workers 2
  *
@@ -11,6 +12,7 @@
  */
 #include "bare.h"
 #include "option.h"
+#include "preflight.h"
 #include "report.h"
 #include "run_cmd.h"
 #include "storm_cmd.h"
@@ -26,6 +28,7 @@ static const struct command {
 } commands[] = {
 	{ "run", run_command, "measure a matrix of cells, append a record for each" },
 	{ "report", report_command, "make RESULTS.md from records" },
+	{ "preflight", preflight_command, "what of this machine would spoil a measurement" },
 	{ "storm", storm_command, "drive any server by address and port" },
 	{ "bare", bare_command, "the floor: a bare accept-answer-close loop" },
 };
@@ -36,7 +39,7 @@ static void print_usage(FILE *out)
 {
 	fprintf(out, "usage: accept-bench COMMAND [option]...\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].what);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].what);
 	fprintf(out, "\naccept-bench COMMAND --help lists a command's options\n");
 }
 
