@@ -94,8 +94,10 @@ void cell_name(const struct cell *cell, char *text, size_t size)
 		append(text, size, " level=%s", cell_levels[cell->level]);
 	if (cell->rate_percent)
 		append(text, size, " rate=%u%%", cell->rate_percent);
-	if (cell->unwatched)
-		append(text, size, " unwatched");
+	if (cell->instrument)
+		append(text, size, " instrument=%s", cell->instrument);
+	if (cell->has_twin)
+		append(text, size, cell->unwatched ? " unwatched" : " watched");
 }
 
 static bool __attribute__((format(printf, 2, 3)))
@@ -451,6 +453,8 @@ static bool read_after(struct measurement *m)
 	m->cpu_after_ns = server_cpu(m);
 	if (!settle(m, &m->totals_after) || !read_lock(m, &m->lock_after))
 		return false;
+	if (m->cell->neighbours) /* who never rest: to be taken off, at the moment of the totals */
+		m->cpu_after_ns = server_cpu(m);
 	if (m->loaded)
 		json_array_append(m->readings, m->loaded);
 	read_server(m, "after");

@@ -47,6 +47,8 @@ struct cell {
 	enum cell_level level;
 	unsigned int rate_percent; /* of the peak, open loop; 0: closed loop */
 	bool is_peak;		   /* one of those that measure the peak */
+	const char *instrument;	   /* the one that was named; NULL: the best */
+	bool has_twin;		   /* the same cell is measured unwatched as well */
 	bool unwatched;		   /* without the instrument: what does watching cost? */
 	bool asked_for;		   /* by name: a kernel that lacks it is then a failure */
 };

@@ -6,11 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* In the order of what they see. The first sees everything; the others are taken together. */
+/*
+ * In the order of what they see. The first sees everything; the next two are taken together; the
+ * last needs the kernel that the first one does, sees less, costs more and tells whose it was: it
+ * is for those who name it.
+ */
 static const struct lock_instrument *const instruments[] = {
 	&lock_stat_instrument,
 	&lock_calls_instrument,
 	&lock_contention_instrument,
+	&lock_events_instrument,
 };
 
 #define N_INSTRUMENTS (sizeof(instruments) / sizeof(instruments[0]))
@@ -46,7 +51,7 @@ bool lock_start(struct lock_watch *watch, const char *name, struct procfile *fil
 		struct lock_instrument part = *instruments[i];
 		char reason[512];
 
-		if (name && strcmp(name, part.name))
+		if (name ? strcmp(name, part.name) : instruments[i] == &lock_events_instrument)
 			continue;
 		part.files = files;
 		if (part.start(&part, reason, sizeof(reason)))
@@ -79,6 +84,7 @@ bool lock_read(struct lock_watch *watch, struct lock_counts *counts, char *why, 
 		counts->contentions += part.contentions;
 		counts->wait_ns += part.wait_ns;
 		counts->hold_ns += part.hold_ns;
+		counts->neighbour_acquisitions += part.neighbour_acquisitions;
 		counts->neighbour_contentions += part.neighbour_contentions;
 		counts->neighbour_wait_ns += part.neighbour_wait_ns;
 	}
@@ -109,6 +115,8 @@ struct lock_counts lock_difference(const struct lock_counts *before,
 		.contentions = after->contentions - before->contentions,
 		.wait_ns = after->wait_ns - before->wait_ns,
 		.hold_ns = after->hold_ns - before->hold_ns,
+		.neighbour_acquisitions =
+			after->neighbour_acquisitions - before->neighbour_acquisitions,
 		.neighbour_contentions =
 			after->neighbour_contentions - before->neighbour_contentions,
 		.neighbour_wait_ns = after->neighbour_wait_ns - before->neighbour_wait_ns,

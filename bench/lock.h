@@ -16,7 +16,7 @@ enum lock_figure {
 	LOCK_CONTENTIONS = 1 << 1,
 	LOCK_WAIT = 1 << 2,
 	LOCK_HOLD = 1 << 3,
-	LOCK_NEIGHBOURS = 1 << 4, /* neighbours' waits are told apart from the workers' */
+	LOCK_NEIGHBOURS = 1 << 4, /* what neighbours did is told apart from the workers' */
 };
 
 /* Totals since some moment; only differences mean anything. */
@@ -26,7 +26,8 @@ struct lock_counts {
 	double contentions;
 	double wait_ns;
 	double hold_ns;
-	double neighbour_contentions, neighbour_wait_ns; /* in none of the above */
+	/* In none of the above where they are told apart, else 0. */
+	double neighbour_acquisitions, neighbour_contentions, neighbour_wait_ns;
 };
 
 #define LOCK_CALLERS_MAX 64
@@ -60,6 +61,10 @@ struct lock_instrument {
 extern const struct lock_instrument lock_stat_instrument;
 extern const struct lock_instrument lock_calls_instrument;
 extern const struct lock_instrument lock_contention_instrument;
+extern const struct lock_instrument lock_events_instrument;
+
+/* The name of the server's threads that open and close files beside the connections. */
+#define LOCK_NEIGHBOUR_NAME "neighbour"
 
 #define LOCK_PARTS_MAX 2
 

@@ -10,12 +10,15 @@
 
 #ifdef WITH_BPF
 
+#include "kallsyms.h"
 #include "lock_calls.h"
 #include "lock_calls.skel.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -114,11 +117,37 @@ static int calls_start(struct lock_instrument *self, char *why, size_t why_len)
 	return -1;
 }
 
+static void forget_callers(struct lock_calls_bpf *bpf)
+{
+	int map = bpf_map__fd(bpf->maps.callers);
+	struct lock_calls_key key;
+
+	while (!bpf_map_get_next_key(map, NULL, &key) && !bpf_map_delete_elem(map, &key))
+		;
+}
+
 static void calls_aim(struct lock_instrument *self, pid_t server)
 {
 	struct lock_calls_bpf *bpf = self->state;
 
+	forget_callers(bpf);
 	bpf->bss->server = (__u32)server;
+}
+
+/* A close is seen in two functions where one calls the other; it is counted in the inner one. */
+static bool is_counted(int call)
+{
+	return call != CALL_FILE_CLOSE_FD || !closes_are_nested;
+}
+
+static double sum(const uint64_t *calls)
+{
+	double n = 0;
+
+	for (int i = 0; i < LOCK_CALLS; i++)
+		if (is_counted(i))
+			n += (double)__atomic_load_n(&calls[i], __ATOMIC_RELAXED);
+	return n;
 }
 
 static int calls_read(struct lock_instrument *self, struct lock_counts *counts, char *why,
@@ -128,12 +157,94 @@ static int calls_read(struct lock_instrument *self, struct lock_counts *counts, 
 
 	(void)why;
 	(void)why_len;
-	*counts = (struct lock_counts){ .seen = LOCK_ACQUISITIONS };
-	for (int i = 0; i < LOCK_CALLS; i++)
-		if (i != CALL_FILE_CLOSE_FD || !closes_are_nested)
-			counts->acquisitions +=
-				(double)__atomic_load_n(&bpf->bss->calls[i], __ATOMIC_RELAXED);
+	*counts = (struct lock_counts){
+		.seen = LOCK_ACQUISITIONS | LOCK_NEIGHBOURS,
+		.acquisitions = sum((const uint64_t *)bpf->bss->calls),
+		.neighbour_acquisitions = sum((const uint64_t *)bpf->bss->neighbour_calls),
+	};
 	return 0;
+}
+
+/* ---- by caller ---- */
+
+#define LOCK_CALLS_TEXT(call, function) #function,
+static const char *const functions[] = { LOCK_CALLS_EACH(LOCK_CALLS_TEXT) };
+#undef LOCK_CALLS_TEXT
+
+/* Between a function that takes the lock and the one that wanted it. */
+static bool is_wrapper(const char *name)
+{
+	static const char *const names[] = { "get_unused_fd_flags", "__get_unused_fd_flags",
+					     "file_close_fd", "receive_fd", "receive_fd_replace" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+static bool is_entry(const char *name)
+{
+	return !strcmp(name, "do_syscall_64") || !strcmp(name, "x64_sys_call") ||
+	       !strcmp(name, "invoke_syscall") || !strncmp(name, "entry_SYSCALL", 13) ||
+	       !strncmp(name, "ret_from_fork", 13);
+}
+
+/* The frames beyond the function itself, which the trampoline's own frames come before. */
+static void name_caller(struct lock_caller *caller, const uint64_t *stack)
+{
+	const char *names[LOCK_CALLS_DEPTH];
+	size_t n = 0, first = 0;
+
+	while (n < LOCK_CALLS_DEPTH && stack[n]) {
+		names[n] = kallsyms_name(stack[n]);
+		if (!strcmp(names[n], caller->function))
+			first = n + 1;
+		n++;
+	}
+	for (size_t i = first; i < n && !is_entry(names[i]); i++) {
+		size_t used = strlen(caller->chain);
+
+		snprintf(caller->chain + used, sizeof(caller->chain) - used, "%s%s",
+			 used ? " < " : "", names[i]);
+		if (!caller->caller[0] && !is_wrapper(names[i]))
+			snprintf(caller->caller, sizeof(caller->caller), "%s", names[i]);
+	}
+	/* A system call that takes the lock itself, or a stack that could not be kept. */
+	if (!caller->caller[0])
+		snprintf(caller->caller, sizeof(caller->caller), "%s",
+			 first ? "user space" : "not known");
+}
+
+static int by_calls(const void *p, const void *q)
+{
+	double a = ((const struct lock_caller *)p)->calls;
+	double b = ((const struct lock_caller *)q)->calls;
+
+	return (a < b) - (a > b);
+}
+
+static size_t calls_callers(struct lock_instrument *self, struct lock_caller *callers, size_t max)
+{
+	struct lock_calls_bpf *bpf = self->state;
+	int map = bpf_map__fd(bpf->maps.callers), stacks = bpf_map__fd(bpf->maps.stacks);
+	struct lock_calls_key key, *previous = NULL;
+	size_t n = 0;
+
+	while (n < max && !bpf_map_get_next_key(map, previous, &key)) {
+		uint64_t stack[LOCK_CALLS_DEPTH] = { 0 }, calls = 0;
+
+		previous = &key;
+		if (!is_counted((int)key.call) || bpf_map_lookup_elem(map, &key, &calls))
+			continue;
+		if (key.stack >= 0)
+			bpf_map_lookup_elem(stacks, &key.stack, stack);
+		callers[n] = (struct lock_caller){ .function = functions[key.call],
+						   .calls = (double)calls };
+		name_caller(&callers[n++], stack);
+	}
+	qsort(callers, n, sizeof(*callers), by_calls);
+	return n;
 }
 
 #else
@@ -165,6 +276,14 @@ static int calls_read(struct lock_instrument *self, struct lock_counts *counts, 
 	return -1;
 }
 
+static size_t calls_callers(struct lock_instrument *self, struct lock_caller *callers, size_t max)
+{
+	(void)self;
+	(void)callers;
+	(void)max;
+	return 0;
+}
+
 #endif
 
 const struct lock_instrument lock_calls_instrument = {
@@ -178,5 +297,6 @@ const struct lock_instrument lock_calls_instrument = {
 	.start = calls_start,
 	.aim = calls_aim,
 	.read = calls_read,
+	.callers = calls_callers,
 	.stop = calls_stop,
 };

@@ -21,4 +21,12 @@
 enum lock_call { LOCK_CALLS_EACH(LOCK_CALLS_NAME) LOCK_CALLS };
 #undef LOCK_CALLS_NAME
 
+#define LOCK_CALLS_DEPTH 16
+
+/* Who called: the function, and the call stack by its number in the map of stacks. */
+struct lock_calls_key {
+	unsigned int call;
+	int stack;
+};
+
 #endif

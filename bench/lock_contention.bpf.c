@@ -4,6 +4,10 @@
  * file_lock. The tracepoints fire for every lock of the kernel; the address settles which one it
  * is, so this is right with one fd table for all threads and with one for each.
  *
+ * contention_begin and _end are any kernel's and bear the lock's address; lock_contended and
+ * lock_acquired are those of a kernel with LOCK_STAT and bear that of its lockdep_map, which lies
+ * within the lock. One pair is loaded, never both.
+ *
  * The offset of file_lock comes from the running kernel's BTF (CO-RE), never from a header.
  */
 #include <linux/bpf.h>
@@ -24,8 +28,11 @@ struct task_struct {
 } __attribute__((preserve_access_index));
 
 __u32 server; /* the process that is watched */
-__u64 contentions;
-__u64 wait_ns;
+
+/* [0]: of its workers; [1]: of its threads by the name of LOCK_NEIGHBOUR_NAME */
+__u64 acquisitions[2];
+__u64 contentions[2];
+__u64 wait_ns[2];
 
 /* A thread that spins on a lock stays on its CPU, so the start can be kept there. */
 struct {
@@ -35,25 +42,35 @@ struct {
 	__type(value, __u64);
 } started SEC(".maps");
 
-static __always_inline int is_file_lock(__u64 lock)
+static __always_inline int is_file_lock(__u64 address)
 {
 	struct task_struct *task;
 	struct files_struct *files;
+	__u64 lock;
 
 	if (bpf_get_current_pid_tgid() >> 32 != server)
 		return 0;
 	task = (struct task_struct *)bpf_get_current_task();
 	files = BPF_CORE_READ(task, files);
-	return lock == (__u64)files + bpf_core_field_offset(struct files_struct, file_lock);
+	lock = (__u64)files + bpf_core_field_offset(struct files_struct, file_lock);
+	return address >= lock &&
+	       address < lock + bpf_core_field_size(struct files_struct, file_lock);
 }
 
-SEC("raw_tp/contention_begin")
-int on_contention_begin(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int is_neighbour(void)
+{
+	char comm[16];
+
+	return !bpf_get_current_comm(comm, sizeof(comm)) && comm[0] == 'n' && comm[1] == 'e' &&
+	       comm[2] == 'i' && comm[3] == 'g' && comm[4] == 'h' && comm[5] == 'b';
+}
+
+static __always_inline int begin(__u64 address)
 {
 	__u32 zero = 0;
 	__u64 *start;
 
-	if (!is_file_lock(ctx->args[0]))
+	if (!is_file_lock(address))
 		return 0;
 	start = bpf_map_lookup_elem(&started, &zero);
 	if (start)
@@ -61,20 +78,49 @@ int on_contention_begin(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+static __always_inline void end(int who)
+{
+	__u32 zero = 0;
+	__u64 *start = bpf_map_lookup_elem(&started, &zero);
+
+	if (!start || !*start)
+		return;
+	__sync_fetch_and_add(&contentions[who], 1);
+	__sync_fetch_and_add(&wait_ns[who], bpf_ktime_get_ns() - *start);
+	*start = 0;
+}
+
+SEC("raw_tp/contention_begin")
+int on_contention_begin(struct bpf_raw_tracepoint_args *ctx)
+{
+	return begin(ctx->args[0]);
+}
+
 SEC("raw_tp/contention_end")
 int on_contention_end(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u32 zero = 0;
-	__u64 *start;
+	if (is_file_lock(ctx->args[0]))
+		end(is_neighbour());
+	return 0;
+}
+
+SEC("raw_tp/lock_contended")
+int on_lock_contended(struct bpf_raw_tracepoint_args *ctx)
+{
+	return begin(ctx->args[0]);
+}
+
+/* Of every acquisition, whether there was a wait or not. */
+SEC("raw_tp/lock_acquired")
+int on_lock_acquired(struct bpf_raw_tracepoint_args *ctx)
+{
+	int who;
 
 	if (!is_file_lock(ctx->args[0]))
 		return 0;
-	start = bpf_map_lookup_elem(&started, &zero);
-	if (!start || !*start)
-		return 0;
-	__sync_fetch_and_add(&contentions, 1);
-	__sync_fetch_and_add(&wait_ns, bpf_ktime_get_ns() - *start);
-	*start = 0;
+	who = is_neighbour();
+	__sync_fetch_and_add(&acquisitions[who], 1);
+	end(who);
 	return 0;
 }
 

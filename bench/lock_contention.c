@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instrument for a kernel at full speed: BPF on the lock contention tracepoints, for the
+ * Two instruments that know whose file_lock it is, and which thread waits for it.
+ *
+ * "contention" is for a kernel at full speed: BPF on the lock contention tracepoints, for the
  * server's file_lock alone. Linux 5.19, BTF and CAP_BPF are needed. Whether this kernel traces its
  * spinlocks at all depends on how they are built and on the hypervisor, so it is tried out first:
  * two threads quarrel over the harness's own file_lock, and something must be seen.
+ *
+ * "events" is for a kernel with LOCK_STAT, whose tracepoints lock_contended and lock_acquired see
+ * every wait and every acquisition; lock_stat itself adds up those of all processes and threads.
  */
 #include "lock.h"
 
@@ -55,14 +60,14 @@ static bool something_is_seen(struct lock_contention_bpf *bpf)
 	pthread_t other;
 
 	bpf->bss->server = (__u32)getpid();
-	for (int i = 0; i < TRIALS && !bpf->bss->contentions; i++) {
+	for (int i = 0; i < TRIALS && !bpf->bss->contentions[0]; i++) {
 		if (pthread_create(&other, NULL, quarrel, NULL))
 			break;
 		quarrel(NULL);
 		pthread_join(other, NULL);
 	}
 	bpf->bss->server = 0;
-	return bpf->bss->contentions > 0;
+	return bpf->bss->contentions[0] > 0;
 }
 
 static void contention_stop(struct lock_instrument *self)
@@ -71,18 +76,32 @@ static void contention_stop(struct lock_instrument *self)
 	self->state = NULL;
 }
 
-static int contention_start(struct lock_instrument *self, char *why, size_t why_len)
+/* Loads and attaches one pair of tracepoints; 0 or -errno. */
+static int attach(struct lock_contention_bpf **bpf, bool events)
 {
-	struct lock_contention_bpf *bpf;
 	int ret;
 
 	libbpf_set_print(say_nothing);
-	bpf = lock_contention_bpf__open_and_load();
-	ret = bpf ? lock_contention_bpf__attach(bpf) : -errno;
+	*bpf = lock_contention_bpf__open();
+	if (!*bpf)
+		return -errno;
+	bpf_program__set_autoload((*bpf)->progs.on_contention_begin, !events);
+	bpf_program__set_autoload((*bpf)->progs.on_contention_end, !events);
+	bpf_program__set_autoload((*bpf)->progs.on_lock_contended, events);
+	bpf_program__set_autoload((*bpf)->progs.on_lock_acquired, events);
+	ret = lock_contention_bpf__load(*bpf);
+	return ret ? ret : lock_contention_bpf__attach(*bpf);
+}
+
+static int start(struct lock_instrument *self, bool events, const char *silence, char *why,
+		 size_t why_len)
+{
+	struct lock_contention_bpf *bpf;
+	int ret = attach(&bpf, events);
+
 	if (ret) {
-		snprintf(why, why_len,
-			 "BPF on the lock contention tracepoints cannot be loaded: %s%s",
-			 strerror(-ret),
+		snprintf(why, why_len, "BPF on the tracepoint %s cannot be loaded: %s%s",
+			 events ? "lock_acquired" : "contention_begin", strerror(-ret),
 			 ret == -EPERM ? " (CAP_BPF and CAP_PERFMON are needed)" : "");
 		lock_contention_bpf__destroy(bpf);
 		return -1;
@@ -90,13 +109,25 @@ static int contention_start(struct lock_instrument *self, char *why, size_t why_
 	self->state = bpf;
 	if (something_is_seen(bpf))
 		return 0;
-	snprintf(
-		why, why_len,
-		"two threads quarrelled over a file_lock and the tracepoint contention_begin said "
-		"nothing: one CPU, or spinlocks that are not traced (a guest whose hypervisor has no "
-		"PV spinlocks)");
+	snprintf(why, why_len, "two threads quarrelled over a file_lock and the tracepoint %s",
+		 silence);
 	contention_stop(self);
 	return -1;
+}
+
+static int contention_start(struct lock_instrument *self, char *why, size_t why_len)
+{
+	return start(self, false,
+		     "contention_begin said nothing: one CPU, or spinlocks that are not traced (a "
+		     "guest whose hypervisor has no PV spinlocks)",
+		     why, why_len);
+}
+
+static int events_start(struct lock_instrument *self, char *why, size_t why_len)
+{
+	return start(self, true,
+		     "lock_contended said nothing: one CPU, or lock statistics are switched off",
+		     why, why_len);
 }
 
 static void contention_aim(struct lock_instrument *self, pid_t server)
@@ -106,18 +137,29 @@ static void contention_aim(struct lock_instrument *self, pid_t server)
 	bpf->bss->server = (__u32)server;
 }
 
+static double now(const __u64 *counter)
+{
+	return (double)__atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
 /* The counters are mapped: reading them is no system call. */
 static int contention_read(struct lock_instrument *self, struct lock_counts *counts, char *why,
 			   size_t why_len)
 {
 	struct lock_contention_bpf *bpf = self->state;
+	bool events = bpf_program__autoload(bpf->progs.on_lock_acquired);
 
 	(void)why;
 	(void)why_len;
 	*counts = (struct lock_counts){
-		.seen = LOCK_CONTENTIONS | LOCK_WAIT,
-		.contentions = (double)__atomic_load_n(&bpf->bss->contentions, __ATOMIC_RELAXED),
-		.wait_ns = (double)__atomic_load_n(&bpf->bss->wait_ns, __ATOMIC_RELAXED),
+		.seen = LOCK_CONTENTIONS | LOCK_WAIT | LOCK_NEIGHBOURS |
+			(events ? LOCK_ACQUISITIONS : 0),
+		.acquisitions = now(&bpf->bss->acquisitions[0]),
+		.contentions = now(&bpf->bss->contentions[0]),
+		.wait_ns = now(&bpf->bss->wait_ns[0]),
+		.neighbour_acquisitions = now(&bpf->bss->acquisitions[1]),
+		.neighbour_contentions = now(&bpf->bss->contentions[1]),
+		.neighbour_wait_ns = now(&bpf->bss->wait_ns[1]),
 	};
 	return 0;
 }
@@ -129,6 +171,11 @@ static int contention_start(struct lock_instrument *self, char *why, size_t why_
 	(void)self;
 	snprintf(why, why_len, "this program was built without BPF (" WITHOUT_BPF_BECAUSE ")");
 	return -1;
+}
+
+static int events_start(struct lock_instrument *self, char *why, size_t why_len)
+{
+	return contention_start(self, why, why_len);
 }
 
 static void contention_stop(struct lock_instrument *self)
@@ -163,6 +210,21 @@ const struct lock_instrument lock_contention_instrument = {
 		"seen at all",
 	.one_process = true,
 	.start = contention_start,
+	.aim = contention_aim,
+	.read = contention_read,
+	.stop = contention_stop,
+};
+
+const struct lock_instrument lock_events_instrument = {
+	.name = "events",
+	.scope = "the server's own file_lock, found by its address",
+	.blind =
+		"BPF on the tracepoints lock_contended and lock_acquired of a kernel with LOCK_STAT: "
+		"every acquisition and every wait is seen, but it runs at every lock of the kernel "
+		"that the server takes, so waits are longer than without it and speeds mean nothing; "
+		"hold times are not seen",
+	.one_process = true,
+	.start = events_start,
 	.aim = contention_aim,
 	.read = contention_read,
 	.stop = contention_stop,

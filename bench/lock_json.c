@@ -18,24 +18,25 @@ static double total(json_t *totals, const char *key)
 
 /*
  * The neighbours never stop, so between a look at their counter and one at the lock there are many
- * acquisitions: what is left of the difference would be noise.
+ * acquisitions: unless the instrument tells them apart, what is left of the difference is noise.
  */
 static void set_acquisitions(json_t *lock, const struct lock_counts *d, json_t *totals, double n,
 			     unsigned int neighbours)
 {
 	double empty = EMPTY_COSTS * total(totals, "accept_empty") / n;
 	double sweeps = SWEEP_COSTS * total(totals, "swept") / n;
-	bool seen = d->seen & LOCK_ACQUISITIONS;
+	bool seen = d->seen & LOCK_ACQUISITIONS, apart = d->seen & LOCK_NEIGHBOURS;
+	double theirs = apart ? d->neighbour_acquisitions
+			      : NEIGHBOUR_COSTS * total(totals, "neighbour_opens");
 
 	set_figure(lock, "acquisitions", seen, d->acquisitions);
 	set_figure(lock, "acquisitions_per_connection", seen, d->acquisitions / n);
 	set_figure(lock, "empty_accept_acquisitions_per_connection", seen, empty);
 	set_figure(lock, "sweep_acquisitions_per_connection", seen, sweeps);
-	set_figure(lock, "other_acquisitions_per_connection", seen && !neighbours,
+	set_figure(lock, "other_acquisitions_per_connection", seen && (apart || !neighbours),
 		   d->acquisitions / n - empty - sweeps);
 	if (neighbours)
-		set_figure(lock, "neighbour_acquisitions_per_connection", seen,
-			   NEIGHBOUR_COSTS * total(totals, "neighbour_opens") / n);
+		set_figure(lock, "neighbour_acquisitions_per_connection", seen, theirs / n);
 }
 
 static void set_waits(json_t *lock, const struct lock_counts *d, double n, unsigned int neighbours)

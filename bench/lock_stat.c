@@ -116,12 +116,39 @@ static void lock_stat_aim(struct lock_instrument *self, pid_t server)
 	(void)server;
 }
 
+/* ---- the switch ---- */
+
+static bool found_off; /* as it was before the first start, and will be again at the end */
+
+static bool turn(bool on)
+{
+	FILE *file = fopen(SWITCH, "we");
+	bool good = file && fputs(on ? "1\n" : "0\n", file) >= 0;
+
+	if (file && fclose(file))
+		good = false;
+	return good;
+}
+
+static void turn_back(void)
+{
+	turn(!found_off);
+}
+
+static bool is_off(struct lock_instrument *self)
+{
+	char *text = procfile_read(self->files, SWITCH);
+	bool off = text && text[0] == '0';
+
+	free(text);
+	return off;
+}
+
 static int lock_stat_start(struct lock_instrument *self, char *why, size_t why_len)
 {
+	static bool started;
 	struct lock_counts counts;
 	struct utsname kernel;
-	char *text;
-	bool off;
 
 	if (access(PATH, F_OK)) {
 		uname(&kernel);
@@ -129,19 +156,26 @@ static int lock_stat_start(struct lock_instrument *self, char *why, size_t why_l
 			 kernel.release);
 		return -1;
 	}
-	text = procfile_read(self->files, SWITCH);
-	off = text && text[0] == '0';
-	free(text);
-	if (off) {
-		snprintf(why, why_len, "lock statistics are off; echo 1 > " SWITCH);
+	if (!started) {
+		found_off = is_off(self);
+		atexit(turn_back);
+	}
+	started = true;
+	if (is_off(self) && !turn(true)) {
+		snprintf(why, why_len,
+			 "lock statistics are off and " SWITCH
+			 " cannot be written: %s; run as root",
+			 strerror(errno));
 		return -1;
 	}
 	return lock_stat_read(self, &counts, why, why_len);
 }
 
+/* Lockdep stays in the kernel, and its cost with it; the statistics go. */
 static void lock_stat_stop(struct lock_instrument *self)
 {
 	(void)self;
+	turn(false);
 }
 
 const struct lock_instrument lock_stat_instrument = {

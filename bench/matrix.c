@@ -81,9 +81,10 @@ static void add(struct matrix *matrix, const struct cell *cell)
 
 static void add_with_twin(struct matrix *matrix, const struct matrix_plan *plan, struct cell cell)
 {
+	cell.has_twin = plan->overhead && cell.experiment == CELL_PATHS;
 	add(matrix, &cell);
 	cell.unwatched = true;
-	if (plan->overhead && cell.experiment == CELL_PATHS)
+	if (cell.has_twin)
 		add(matrix, &cell);
 }
 
@@ -170,6 +171,8 @@ bool matrix_make(const struct matrix_plan *plan, uint64_t seed, struct matrix *m
 			make_peaks(plan, (unsigned int)r, matrix);
 		else
 			make_pass(plan, (unsigned int)(r - plan->peak_repetitions), matrix);
+		for (size_t i = from; i < matrix->n; i++)
+			matrix->cells[i].instrument = plan->instrument;
 		shuffle(matrix->cells + from, matrix->n - from, &seed);
 	}
 	return true;

@@ -37,6 +37,7 @@ struct matrix_plan {
 	bool self_check;	   /* one a repetition */
 	bool overhead;		   /* the cells of "paths" a second time, without the instrument */
 	bool asked_for;
+	const char *instrument; /* of every cell; see cell.h */
 };
 
 extern const char *const matrix_accepts[];

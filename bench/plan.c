@@ -37,7 +37,7 @@ enum { SHARED, PRIVATE };
 #define PEERS	 A_BARE, A_NGINX, A_HAPROXY
 #define FEW	 A_EPOLL, A_MULTISHOT, A_DUP, A_DIRECT
 
-/* A preset has its own rows and those of the smaller ones that bear its bit. */
+/* Bits: which presets have the row. */
 enum { SMOKE = 1, QUICK = 2, FULL = 4 };
 
 static const struct row {
@@ -60,7 +60,7 @@ static const struct row {
 	{ FULL, { .experiment = CELL_SCALING,
 		  .accepts = LIST(FEW), .workers = LIST(1, 2, 4) } },
 	{ FULL, { .experiment = CELL_SCALING,
-		  .accepts = LIST(A_EPOLL, A_MULTISHOT), .workers = LIST(1, 2, 4),
+		  .accepts = LIST(A_EPOLL), .workers = LIST(1, 2, 4),
 		  .fd_tables = LIST(PRIVATE) } },
 	{ QUICK, { .experiment = CELL_ONE_CORE,
 		   .accepts = LIST(A_EPOLL, A_MULTISHOT, A_DUP, A_DIRECT, PEERS),
@@ -68,14 +68,14 @@ static const struct row {
 	{ FULL, { .experiment = CELL_ONE_CORE,
 		  .accepts = LIST(OURS, PEERS), .workers = LIST(1) } },
 	{ FULL, { .experiment = CELL_WRK_LOAD,
-		  .accepts = LIST(FEW, PEERS), .workers = LIST(2), .loads = LIST(CELL_WRK) } },
+		  .accepts = LIST(FEW, A_NGINX), .workers = LIST(2), .loads = LIST(CELL_WRK) } },
 	{ FULL, { .experiment = CELL_OPEN_FDS,
 		  .accepts = LIST(FEW), .workers = LIST(2), .open_fds = LIST(0, 10000) } },
 	{ QUICK, { .experiment = CELL_NEIGHBOURS,
 		   .accepts = LIST(A_EPOLL, A_DUP, A_DIRECT), .workers = LIST(2),
 		   .neighbours = LIST(0, 2) } },
 	{ FULL, { .experiment = CELL_NEIGHBOURS,
-		  .accepts = LIST(FEW), .workers = LIST(2), .neighbours = LIST(0, 1, 2, 4) } },
+		  .accepts = LIST(FEW), .workers = LIST(2), .neighbours = LIST(0, 2, 4) } },
 	{ FULL, { .experiment = CELL_NEIGHBOURS,
 		  .accepts = LIST(A_EPOLL, A_MULTISHOT), .workers = LIST(2),
 		  .neighbours = LIST(0, 2), .fd_tables = LIST(PRIVATE) } },

@@ -20,9 +20,8 @@
 #include <unistd.h>
 
 static const char *const listeners[] = { "reuseport", "shared", NULL };
-static const char *const instruments[] = {
-	"auto", "lock_stat", "calls", "contention", "none", NULL
-};
+static const char *const instruments[] = { "auto",   "lock_stat", "calls", "contention",
+					   "events", "none",	  NULL };
 
 struct run_options {
 	const char *server, *out;
@@ -464,7 +463,11 @@ static int measure_all(struct run *run, const struct matrix *matrix)
 static int run_matrix(struct run *run)
 {
 	const struct run_options *o = run->options;
-	struct matrix_plan plan = { .repetitions = o->repetitions, .overhead = o->overhead };
+	struct matrix_plan plan = {
+		.repetitions = o->repetitions,
+		.overhead = o->overhead,
+		.instrument = o->instrument ? instruments[o->instrument] : NULL,
+	};
 	struct matrix matrix;
 	int code;
 
