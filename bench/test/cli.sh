@@ -29,7 +29,7 @@ complain()
 	failures=$((failures + 1))
 }
 
-for command in run report storm bare; do
+for command in run report preflight storm bare; do
 	expect 0 '' $command --help
 	grep -q "^usage: accept-bench $command" "$folder/stdout" || complain "no usage of $command"
 	expect 2 "unknown option '--nonsense'" $command --nonsense
@@ -58,6 +58,19 @@ expect 1 "cannot write to $folder/no/r: No such file" run --server /bin/true --o
 echo 'no record' >"$folder/foreign"
 expect 1 "will not add to this file" run --server /bin/true --out "$folder/foreign"
 [ "$(cat "$folder/foreign")" = 'no record' ] || complain 'the file was changed'
+
+# What was found of this machine, for people and for programs.
+"$bench" preflight >"$folder/said" || complain "preflight: exit code $?"
+grep -q '^\(hint \|info \)  virtualisation ' "$folder/said" || complain 'no virtualisation'
+grep -q '^0 fatal, [0-9]* hints, [0-9]* info$' "$folder/said" || complain 'no sum'
+"$bench" preflight --json | python3 -c 'import json, sys; assert all(
+	c["level"] in ("hint", "info") and c["text"] for c in json.load(sys.stdin))' ||
+	complain 'preflight --json'
+(ulimit -n 64; "$bench" preflight --quiet >"$folder/said")
+[ $? = 1 ] && grep -q '^fatal  nofile ' "$folder/said" || complain 'not fatal: 64 open files'
+expect 2 "--experiments: 'path' is not valid" run --experiments path
+expect 2 "--rates-of-peak: '0' is not valid" run --rates-of-peak 0
+expect 2 "--neighbours: '2000' is not valid" run --neighbours 2000
 
 expect 1 "cannot open $folder/none" report --in "$folder/none" --out "$folder/out"
 expect 1 "$folder/foreign line 1: not JSON" report --in "$folder/foreign" --out "$folder/out"
