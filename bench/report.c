@@ -360,9 +360,12 @@ static void print_environment(FILE *out, const struct report_machine *machine)
 
 	fprintf(out, "| | |\n|---|---|\n");
 	json_object_foreach (machine->environment, key, value) {
-		char *text = json_is_string(value) ? strdup(json_string_value(value))
-						   : json_dumps(value, JSON_ENCODE_ANY);
+		char *text;
 
+		if (json_is_array(value)) /* preflight, which is no single figure */
+			continue;
+		text = json_is_string(value) ? strdup(json_string_value(value))
+					     : json_dumps(value, JSON_ENCODE_ANY);
 		fprintf(out, "| %s | %s |\n", key, text);
 		free(text);
 	}
