@@ -1,24 +1,23 @@
 /*
  * dup_bench.c - what it costs to have another file at an fd, without any network around it.
  *
- *   dup_bench [--threads N,N..] [--open N,N..] [--ms N] [--repeats N] [--methods NAME,..] [--note KEY=VALUE]..
+ *   dup_bench [--threads N,N..] [--open N,N..] [--ms N] [--repeats N] [--methods NAME,..] [--note
+ * KEY=VALUE]..
  *
  * One operation puts a file at a number of an fd table that all threads share:
  *
  *   dup            DUP of a slot over an open fd
  *   dup-fd         DUP of an fd over an open fd
- *   install-close  close of an fd, FIXED_FD_INSTALL of the slot (which takes the number that got free)
- *   close-dup      close(), dup(): the same by system calls
- *   dup3           dup3() over an open fd
- *   open-dup       OPENAT2 into a slot, DUP of the slot over an open fd
- *   open-install   close of an fd, OPENAT2 into a slot, FIXED_FD_INSTALL of the slot
- *   close-open     close(), open()
+ *   install-close  close of an fd, FIXED_FD_INSTALL of the slot (which takes the number that got
+ * free) close-dup      close(), dup(): the same by system calls dup3           dup3() over an open
+ * fd open-dup       OPENAT2 into a slot, DUP of the slot over an open fd open-install   close of an
+ * fd, OPENAT2 into a slot, FIXED_FD_INSTALL of the slot close-open     close(), open()
  *
- * The numbers are drawn at random from as many open ones as --open says. The ring's requests go down
- * in batches. One record a line on stdout (NDJSON), for each method, number of threads, of open fds,
- * and repeat, in random order. With /proc/lock_stat a record has the acquisitions of file_lock in
- * its window, less those of an idle window as long. On a kernel with lock_stat speeds mean nothing; without
- * it there are no acquisitions.
+ * The numbers are drawn at random from as many open ones as --open says. The ring's requests go
+ * down in batches. One record a line on stdout (NDJSON), for each method, number of threads, of
+ * open fds, and repeat, in random order. With /proc/lock_stat a record has the acquisitions of
+ * file_lock in its window, less those of an idle window as long. On a kernel with lock_stat speeds
+ * mean nothing; without it there are no acquisitions.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,11 +36,18 @@
 
 #include "harness.h"
 
-enum { BATCH = 16, MAX_THREADS = 64, MAX_LIST = 16, MAX_NOTES = 16, SLOT_SOURCE = 0, SLOT_OPENED = 1 };
+enum {
+	BATCH = 16,
+	MAX_THREADS = 64,
+	MAX_LIST = 16,
+	MAX_NOTES = 16,
+	SLOT_SOURCE = 0,
+	SLOT_OPENED = 1
+};
 
-#define SCHEMA		1
-#define OPENED_PATH	"/dev/null"
-#define LOCK_CLASS	"&newf->file_lock:"
+#define SCHEMA	    1
+#define OPENED_PATH "/dev/null"
+#define LOCK_CLASS  "&newf->file_lock:"
 
 struct method;
 
@@ -50,7 +56,7 @@ struct bench {
 	const struct method *method;
 	struct io_uring ring;
 	uint64_t random;
-	int *fds;		/* what this thread may replace */
+	int *fds; /* what this thread may replace */
 	unsigned count;
 	unsigned long ops;
 	uint64_t started_ns, ended_ns;
@@ -58,7 +64,7 @@ struct bench {
 
 struct method {
 	const char *name;
-	void (*run)(struct bench *bench);	/* BATCH operations */
+	void (*run)(struct bench *bench); /* BATCH operations */
 };
 
 struct cell {
@@ -91,14 +97,15 @@ static int any_fd(struct bench *bench)
 	return bench->fds[draw(&bench->random, bench->count)];
 }
 
-/* submits what is prepared and takes all completions; a failure ends the program: it is no figure */
+/* submits what is prepared and takes all completions; a failure ends the program: it is no figure
+ */
 static void run_ring(struct bench *bench, unsigned count)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, seen = 0;
 
 	MUST(io_uring_submit_and_wait(&bench->ring, count));
-	io_uring_for_each_cqe(&bench->ring, head, cqe) {
+	io_uring_for_each_cqe (&bench->ring, head, cqe) {
 		MUST(cqe->res);
 		seen++;
 	}
@@ -108,8 +115,10 @@ static void run_ring(struct bench *bench, unsigned count)
 
 static void prep_dup(struct bench *bench, int fd, unsigned flags, unsigned sqe_flags)
 {
-	fill_dup(ring_sqe(&bench->ring),
-		 &(struct dup){ .fd = fd, .new_fd = any_fd(bench), .flags = flags, .sqe_flags = sqe_flags });
+	fill_dup(ring_sqe(&bench->ring), &(struct dup){ .fd = fd,
+							.new_fd = any_fd(bench),
+							.flags = flags,
+							.sqe_flags = sqe_flags });
 }
 
 static void run_dup(struct bench *bench)
@@ -221,7 +230,8 @@ struct lock_counts {
 	unsigned long long contentions, acquisitions;
 };
 
-/* The counts are those of when the file is opened. That itself counts: as it does in the idle window. */
+/* The counts are those of when the file is opened. That itself counts: as it does in the idle
+ * window. */
 static struct lock_counts read_lock_stat(void)
 {
 	static char text[1 << 20];
@@ -241,8 +251,8 @@ static struct lock_counts read_lock_stat(void)
 	if (!line)
 		return counts;
 	/* con-bounces contentions wait: min max total avg, acq-bounces acquisitions */
-	counts.known = sscanf(line + strlen(LOCK_CLASS), "%*u %llu %*f %*f %*f %*f %*u %llu", &counts.contentions,
-			      &counts.acquisitions) == 2;
+	counts.known = sscanf(line + strlen(LOCK_CLASS), "%*u %llu %*f %*f %*f %*f %*u %llu",
+			      &counts.contentions, &counts.acquisitions) == 2;
 	return counts;
 }
 
@@ -282,7 +292,8 @@ static struct lock_counts idle_window(unsigned ms)
 }
 
 static void print_record(const struct cell *cell, unsigned ms, const struct lock_counts *locks,
-			 const struct lock_counts *idle, const char *const notes[], unsigned note_count)
+			 const struct lock_counts *idle, const char *const notes[],
+			 unsigned note_count)
 {
 	unsigned long ops = 0;
 	double ops_per_s = 0;
@@ -291,16 +302,20 @@ static void print_record(const struct cell *cell, unsigned ms, const struct lock
 	uname(&host);
 	for (unsigned i = 0; i < cell->threads; i++) {
 		ops += benches[i].ops;
-		ops_per_s += (double)benches[i].ops * 1e9 / (double)(benches[i].ended_ns - benches[i].started_ns);
+		ops_per_s += (double)benches[i].ops * 1e9 /
+			     (double)(benches[i].ended_ns - benches[i].started_ns);
 	}
 	printf("{\"schema\":%d,\"record\":\"dup_bench\",\"method\":\"%s\",\"threads\":%u,\"open_fds\":%u,\"repeat\":%u,"
-	       "\"window_ms\":%u,\"ops\":%lu,\"ops_per_s\":%.1f", SCHEMA, cell->method->name, cell->threads, cell->open,
-	       cell->repeat, ms, ops, ops_per_s);
+	       "\"window_ms\":%u,\"ops\":%lu,\"ops_per_s\":%.1f",
+	       SCHEMA, cell->method->name, cell->threads, cell->open, cell->repeat, ms, ops,
+	       ops_per_s);
 	if (locks->known)
 		printf(",\"file_lock_acquisitions\":%llu,\"file_lock_acquisitions_idle\":%llu,\"file_lock_contentions\":%llu,"
-		       "\"file_lock_acquisitions_per_op\":%.4f", locks->acquisitions, idle->acquisitions, locks->contentions,
+		       "\"file_lock_acquisitions_per_op\":%.4f",
+		       locks->acquisitions, idle->acquisitions, locks->contentions,
 		       ((double)locks->acquisitions - (double)idle->acquisitions) / (double)ops);
-	printf(",\"batch\":%d,\"cpus\":%ld,\"kernel\":\"%s\"", BATCH, sysconf(_SC_NPROCESSORS_ONLN), host.release);
+	printf(",\"batch\":%d,\"cpus\":%ld,\"kernel\":\"%s\"", BATCH, sysconf(_SC_NPROCESSORS_ONLN),
+	       host.release);
 	for (unsigned i = 0; i < note_count; i++) {
 		const char *value = strchr(notes[i], '=');
 
@@ -377,8 +392,10 @@ static unsigned parse_list(const char *option, const char *text, unsigned list[M
 	for (;;) {
 		unsigned long value = strtoul(text, &end, 10);
 
-		if (end == text || (*end && *end != ',') || !value || value > 1u << 24 || count == MAX_LIST) {
-			fprintf(stderr, "dup_bench: %s: '%s' is no list of numbers\n", option, text);
+		if (end == text || (*end && *end != ',') || !value || value > 1u << 24 ||
+		    count == MAX_LIST) {
+			fprintf(stderr, "dup_bench: %s: '%s' is no list of numbers\n", option,
+				text);
 			exit(EXIT_USAGE);
 		}
 		list[count++] = (unsigned)value;
@@ -391,9 +408,12 @@ static unsigned parse_list(const char *option, const char *text, unsigned list[M
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "threads", required_argument, NULL, 't' }, { "open", required_argument, NULL, 'o' },
-		{ "ms", required_argument, NULL, 'm' },	     { "repeats", required_argument, NULL, 'r' },
-		{ "methods", required_argument, NULL, 'M' }, { "note", required_argument, NULL, 'n' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "open", required_argument, NULL, 'o' },
+		{ "ms", required_argument, NULL, 'm' },
+		{ "repeats", required_argument, NULL, 'r' },
+		{ "methods", required_argument, NULL, 'M' },
+		{ "note", required_argument, NULL, 'n' },
 		{ 0 },
 	};
 	unsigned threads[MAX_LIST] = { 1, 2, 4 }, opens[MAX_LIST] = { 1000 }, one[MAX_LIST];
@@ -423,21 +443,25 @@ int main(int argc, char **argv)
 			chosen = optarg;
 			break;
 		case 'n':
-			if (note_count == MAX_NOTES || !strchr(optarg, '=') || strpbrk(optarg, "\"\\")) {
-				fprintf(stderr, "dup_bench: --note %s: expected KEY=VALUE\n", optarg);
+			if (note_count == MAX_NOTES || !strchr(optarg, '=') ||
+			    strpbrk(optarg, "\"\\")) {
+				fprintf(stderr, "dup_bench: --note %s: expected KEY=VALUE\n",
+					optarg);
 				return EXIT_USAGE;
 			}
 			notes[note_count++] = optarg;
 			break;
 		default:
-			fprintf(stderr, "usage: dup_bench [--threads N,..] [--open N,..] [--ms N] [--repeats N] [--methods NAME,..] "
-					"[--note KEY=VALUE]..\n");
+			fprintf(stderr,
+				"usage: dup_bench [--threads N,..] [--open N,..] [--ms N] [--repeats N] [--methods NAME,..] "
+				"[--note KEY=VALUE]..\n");
 			return EXIT_USAGE;
 		}
 	}
 	for (unsigned i = 0; i < thread_count; i++)
 		if (threads[i] > MAX_THREADS) {
-			fprintf(stderr, "dup_bench: --threads %u: at most %d\n", threads[i], MAX_THREADS);
+			fprintf(stderr, "dup_bench: --threads %u: at most %d\n", threads[i],
+				MAX_THREADS);
 			return EXIT_USAGE;
 		}
 	getrlimit(RLIMIT_NOFILE, &limit);
@@ -447,7 +471,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < open_count; i++)
 		most_open = opens[i] > most_open ? opens[i] : most_open;
 	if (most_open + 256 > limit.rlim_cur) {
-		fprintf(stderr, "dup_bench: %u open files wanted, the limit is %llu\n", most_open, (unsigned long long)limit.rlim_cur);
+		fprintf(stderr, "dup_bench: %u open files wanted, the limit is %llu\n", most_open,
+			(unsigned long long)limit.rlim_cur);
 		return EXIT_BAD;
 	}
 	fds = calloc(most_open, sizeof(*fds));
@@ -473,7 +498,9 @@ int main(int argc, char **argv)
 			for (unsigned t = 0; t < thread_count; t++)
 				for (unsigned r = 0; r < repeats; r++)
 					if (wanted(methods[m].name, chosen))
-						cells[cells_count++] = (struct cell){ &methods[m], threads[t], opens[o], r };
+						cells[cells_count++] =
+							(struct cell){ &methods[m], threads[t],
+								       opens[o], r };
 		shuffle(cells, cells_count);
 		idle = idle_window(ms);
 		for (unsigned i = 0; i < cells_count; i++) {
@@ -481,7 +508,9 @@ int main(int argc, char **argv)
 
 			for (unsigned tries = 0; interrupted(&cells[i]); tries++) {
 				MUST(tries < 20 ? 0 : -ETIMEDOUT);
-				fprintf(stderr, "dup_bench: a thread did not run within %u ms, once more\n", ms);
+				fprintf(stderr,
+					"dup_bench: a thread did not run within %u ms, once more\n",
+					ms);
 				locks = run_cell(&cells[i], fds, count, ms);
 			}
 			print_record(&cells[i], ms, &locks, &idle, notes, note_count);

@@ -1,8 +1,8 @@
 /*
  * dup_cloexec.c - what becomes of the new fd when the process executes something else.
  *
- * Close-on-exec is set unless IORING_DUP_NO_CLOEXEC says otherwise, whatever the replaced fd had, for
- * both kinds of source, inline and in a worker. Checked by a real execve() of this program.
+ * Close-on-exec is set unless IORING_DUP_NO_CLOEXEC says otherwise, whatever the replaced fd had,
+ * for both kinds of source, inline and in a worker. Checked by a real execve() of this program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,8 +49,10 @@ int main(int argc, char **argv)
 		if (c & OCCUPIED)
 			MUST(dup3(STDOUT_FILENO, fd, c & OLD_CLOEXEC ? O_CLOEXEC : 0));
 		CHECK_RES(DUP(&ring, .fd = c & FIXED ? 1 : source, .new_fd = fd,
-			      .flags = (c & FIXED ? DUP_OLD_FIXED : 0) | (c & KEEP ? DUP_NO_CLOEXEC : 0),
-			      .sqe_flags = c & ASYNC ? IOSQE_ASYNC : 0), fd, "combination %#x", c);
+			      .flags = (c & FIXED ? DUP_OLD_FIXED : 0) |
+				       (c & KEEP ? DUP_NO_CLOEXEC : 0),
+			      .sqe_flags = c & ASYNC ? IOSQE_ASYNC : 0),
+			  fd, "combination %#x", c);
 		CHECK(fd_cloexec(fd) == !(c & KEEP), "combination %#x", c);
 	}
 	/* the source keeps what it had */
@@ -62,6 +64,7 @@ int main(int argc, char **argv)
 		_exit(EXIT_BAD);
 	}
 	MUST(waitpid(child, &status, 0));
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the executed program: status %#x", status);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the executed program: status %#x",
+	      status);
 	return test_end();
 }

@@ -1,8 +1,9 @@
 /*
  * dup_exit.c - a process that ends while its DUPs are under way.
  *
- * By exit and by SIGKILL, with requests in a worker that sleeps in ->flush(), that wait for a worker,
- * and that wait for a link before them. The process must end, and release every file. Needs root.
+ * By exit and by SIGKILL, with requests in a worker that sleeps in ->flush(), that wait for a
+ * worker, and that wait for a link before them. The process must end, and release every file. Needs
+ * root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,8 @@ static const struct ending endings[] = {
 	{ "exit, behind a link that waits", false, false, true, true },
 };
 
-static void submit_all(struct io_uring *ring, const struct ending *ending, int source, int never_ready)
+static void submit_all(struct io_uring *ring, const struct ending *ending, int source,
+		       int never_ready)
 {
 	for (int i = 0; i < REQUESTS; i++) {
 		bool to_slot = i % 3 == 2;
@@ -44,15 +46,18 @@ static void submit_all(struct io_uring *ring, const struct ending *ending, int s
 			sqe->flags |= IOSQE_IO_LINK;
 		}
 		sqe = ring_sqe(ring);
-		fill_dup(sqe, &(struct dup){
-			.fd = i % 2 ? 0 : source, .flags = (i % 2 ? DUP_OLD_FIXED : 0) | (to_slot ? DUP_NEW_FIXED : 0),
-			.new_fd = to_slot ? SLOT_ALLOC : FD_TARGET + i, .sqe_flags = ending->async ? IOSQE_ASYNC : 0 });
+		fill_dup(sqe, &(struct dup){ .fd = i % 2 ? 0 : source,
+					     .flags = (i % 2 ? DUP_OLD_FIXED : 0) |
+						      (to_slot ? DUP_NEW_FIXED : 0),
+					     .new_fd = to_slot ? SLOT_ALLOC : FD_TARGET + i,
+					     .sqe_flags = ending->async ? IOSQE_ASYNC : 0 });
 	}
 	MUST(io_uring_submit(ring));
 }
 
 /* the child: gets its DUPs under way, says so, and ends or waits to be ended */
-static void child_main(const struct ending *ending, int pipe_write_end, struct slow_fs *fs, int ready)
+static void child_main(const struct ending *ending, int pipe_write_end, struct slow_fs *fs,
+		       int ready)
 {
 	struct io_uring ring;
 	int never[2];
@@ -101,7 +106,8 @@ static void try_ending(const struct ending *ending, struct slow_fs *fs)
 		child_main(ending, ends[1], fs, ready[1]);
 	close(ends[1]);
 	close(ready[1]);
-	CHECK(read(ready[0], &(char){ 0 }, 1) == 1, "%s: the child did not get that far", ending->name);
+	CHECK(read(ready[0], &(char){ 0 }, 1) == 1, "%s: the child did not get that far",
+	      ending->name);
 	if (ending->flush)
 		CHECK(slow_fs_wait_flush(fs), "%s: ->flush() is not called", ending->name);
 	if (ending->killed)

@@ -1,9 +1,9 @@
 /*
  * dup_lifetime.c - who holds a reference to the file, and for how long.
  *
- * A pipe tells: its read end hangs up when the last reference to the write end is gone. Every kind of
- * DUP, good or failed, inline or in a worker, must leave exactly the references that can be seen in
- * the tables, and a file must be released when the last of these goes.
+ * A pipe tells: its read end hangs up when the last reference to the write end is gone. Every kind
+ * of DUP, good or failed, inline or in a worker, must leave exactly the references that can be seen
+ * in the tables, and a file must be released when the last of these goes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,8 +57,9 @@ static void try_combination(int c)
 		CHECK(pipe_hung_up(ends[0]), "combination %#x: a failed DUP kept the file", c);
 	} else {
 		CHECK(pipe_alive(ends[0]), "combination %#x: the copy does not hold the file", c);
-		CHECK_RES(DUP(&ring, .fd = ends[0], .new_fd = target, .flags = c & TO_SLOT ? DUP_NEW_FIXED : 0), target,
-			  "combination %#x, replaced", c);
+		CHECK_RES(DUP(&ring, .fd = ends[0], .new_fd = target,
+			      .flags = c & TO_SLOT ? DUP_NEW_FIXED : 0),
+			  target, "combination %#x, replaced", c);
 		CHECK(pipe_hung_up(ends[0]), "combination %#x: the file was not released", c);
 		if (c & TO_SLOT)
 			slot_set(&ring, SLOT_TARGET, -1);
@@ -78,7 +79,9 @@ static void try_batch(unsigned sqe_flags)
 		struct io_uring_sqe *sqe = ring_sqe(&ring);
 
 		MUST(pipe2(ends[i], O_CLOEXEC));
-		fill_dup(sqe, &(struct dup){ .fd = ends[i][1], .new_fd = FD_TARGET, .sqe_flags = sqe_flags });
+		fill_dup(sqe, &(struct dup){ .fd = ends[i][1],
+					     .new_fd = FD_TARGET,
+					     .sqe_flags = sqe_flags });
 		sqe->user_data = (unsigned)i;
 	}
 	MUST(io_uring_submit(&ring));
@@ -109,9 +112,11 @@ static void try_ring_exit(void)
 	MUST(pipe2(b, O_CLOEXEC));
 	ring_open(&mortal, 4, 0);
 	slots_register(&mortal, SLOTS);
-	CHECK_RES(DUP(&mortal, .fd = a[1], .new_fd = 3, .flags = DUP_NEW_FIXED), 3, "into a mortal ring");
+	CHECK_RES(DUP(&mortal, .fd = a[1], .new_fd = 3, .flags = DUP_NEW_FIXED), 3,
+		  "into a mortal ring");
 	slot_set(&mortal, 4, b[1]);
-	CHECK_RES(DUP(&mortal, .fd = 4, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED), FD_TARGET, "out of a mortal ring");
+	CHECK_RES(DUP(&mortal, .fd = 4, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED), FD_TARGET,
+		  "out of a mortal ring");
 	close(a[1]);
 	close(b[1]);
 	CHECK(pipe_alive(a[0]), "held by the slot");

@@ -1,8 +1,9 @@
 /*
  * dup_link.c - DUP in a chain of requests: what a server does per connection, in one submission.
  *
- * The fd that a chain reads from, and the slot that a DUP takes from, come into being while the chain
- * runs. A DUP that fails ends the chain, a hard link goes on, IOSQE_CQE_SKIP_SUCCESS and draining work.
+ * The fd that a chain reads from, and the slot that a DUP takes from, come into being while the
+ * chain runs. A DUP that fails ends the chain, a hard link goes on, IOSQE_CQE_SKIP_SUCCESS and
+ * draining work.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,8 @@ static void reap_all(int results[], int count)
 		uint64_t step;
 		int res = ring_reap(&ring, &step);
 
-		if (CHECK(step < (uint64_t)count, "a completion nobody waits for: %s", res_name(res)))
+		if (CHECK(step < (uint64_t)count, "a completion nobody waits for: %s",
+			  res_name(res)))
 			results[step] = res;
 	}
 }
@@ -36,7 +38,8 @@ static int listen_somewhere(struct sockaddr_in *address)
 	socklen_t size = sizeof(*address);
 	int fd = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 
-	*address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	*address = (struct sockaddr_in){ .sin_family = AF_INET,
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	MUST(bind(fd, (struct sockaddr *)address, sizeof(*address)));
 	MUST(listen(fd, 16));
 	MUST(getsockname(fd, (struct sockaddr *)address, &size));
@@ -62,7 +65,9 @@ static void check_server_chain(unsigned dup_sqe_flags)
 		sqe->flags |= IOSQE_IO_LINK;
 		sqe->user_data = STEP_ACCEPT;
 		sqe = ring_sqe(&ring);
-		fill_dup(sqe, &(struct dup){ .fd = SLOT, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED,
+		fill_dup(sqe, &(struct dup){ .fd = SLOT,
+					     .new_fd = FD_TARGET,
+					     .flags = DUP_OLD_FIXED,
 					     .sqe_flags = IOSQE_IO_LINK | dup_sqe_flags });
 		sqe->user_data = STEP_DUP;
 		sqe = ring_sqe(&ring);
@@ -107,7 +112,9 @@ static void check_file_chain(void)
 	sqe->flags |= IOSQE_IO_LINK;
 	sqe->user_data = 0;
 	sqe = ring_sqe(&ring);
-	fill_dup(sqe, &(struct dup){ .fd = SLOT, .new_fd = FD_TARGET, .sqe_flags = IOSQE_IO_LINK | IOSQE_FIXED_FILE });
+	fill_dup(sqe, &(struct dup){ .fd = SLOT,
+				     .new_fd = FD_TARGET,
+				     .sqe_flags = IOSQE_IO_LINK | IOSQE_FIXED_FILE });
 	sqe->user_data = 1;
 	sqe = ring_sqe(&ring);
 	io_uring_prep_read(sqe, FD_TARGET, text, 7, 0);
@@ -130,9 +137,13 @@ static void check_dup_chain(unsigned sqe_flags)
 
 	for (int i = 0; i < LENGTH; i++) {
 		struct dup dup = {
-			.fd = i == 0 ? source : i & 1 ? FD_TARGET + i - 1 : i - 1,
+			.fd = i == 0  ? source
+			      : i & 1 ? FD_TARGET + i - 1
+				      : i - 1,
 			.new_fd = i & 1 ? i : FD_TARGET + i,
-			.flags = i == 0 ? 0 : i & 1 ? DUP_NEW_FIXED : DUP_OLD_FIXED,
+			.flags = i == 0	 ? 0
+				 : i & 1 ? DUP_NEW_FIXED
+					 : DUP_OLD_FIXED,
 			.sqe_flags = sqe_flags | (i < LENGTH - 1 ? IOSQE_IO_LINK : 0),
 		};
 		struct io_uring_sqe *sqe = ring_sqe(&ring);
@@ -180,10 +191,14 @@ static void check_skip_success(void)
 	struct io_uring_sqe *sqe = ring_sqe(&ring);
 	uint64_t which;
 
-	fill_dup(sqe, &(struct dup){ .fd = source, .new_fd = FD_TARGET, .sqe_flags = IOSQE_CQE_SKIP_SUCCESS });
+	fill_dup(sqe, &(struct dup){ .fd = source,
+				     .new_fd = FD_TARGET,
+				     .sqe_flags = IOSQE_CQE_SKIP_SUCCESS });
 	sqe->user_data = 1;
 	sqe = ring_sqe(&ring);
-	fill_dup(sqe, &(struct dup){ .fd = 2000, .new_fd = FD_TARGET, .sqe_flags = IOSQE_CQE_SKIP_SUCCESS });
+	fill_dup(sqe, &(struct dup){ .fd = 2000,
+				     .new_fd = FD_TARGET,
+				     .sqe_flags = IOSQE_CQE_SKIP_SUCCESS });
 	sqe->user_data = 2;
 	MUST(io_uring_submit(&ring));
 	CHECK_RES(ring_reap(&ring, &which), -EBADF, "only the failure completes");
@@ -203,7 +218,8 @@ static void check_drain(void)
 	ring_open(&draining, 8, 0);
 	for (unsigned i = 0; i < 4; i++) {
 		sqe = ring_sqe(&draining);
-		fill_dup(sqe, &(struct dup){ .fd = i ? FD_TARGET + (int)i - 1 : source, .new_fd = FD_TARGET + (int)i,
+		fill_dup(sqe, &(struct dup){ .fd = i ? FD_TARGET + (int)i - 1 : source,
+					     .new_fd = FD_TARGET + (int)i,
 					     .sqe_flags = IOSQE_IO_DRAIN });
 		sqe->user_data = i;
 	}
@@ -225,7 +241,9 @@ int main(void)
 	static const struct dup late = { .fd = 2000, .new_fd = FD_TARGET };
 	static const struct dup refused = { .fd = 1, .new_fd = 1 << 30 };
 	static const struct dup no_slot = { .fd = 1, .new_fd = SLOTS, .flags = DUP_NEW_FIXED };
-	static const struct dup early = { .fd = 1, .new_fd = FD_TARGET, .flags = 8 };	/* fails when it is taken in */
+	static const struct dup early = { .fd = 1,
+					  .new_fd = FD_TARGET,
+					  .flags = 8 }; /* fails when it is taken in */
 
 	test_start("dup_link");
 	ring_open(&ring, 16, 0);

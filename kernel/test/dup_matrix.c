@@ -4,14 +4,15 @@
  *
  *   source       fd or slot (by IORING_DUP_OLD_FIXED, by IOSQE_FIXED_FILE, by both);
  *                a file, a ring, nothing there, out of range, negative
- *   destination  fd, slot or "any slot"; empty, occupied, occupied by a file with a ->flush(), a ring,
- *                reserved by a thread that has not installed yet, beyond the limit, negative, the source
+ *   destination  fd, slot or "any slot"; empty, occupied, occupied by a file with a ->flush(), a
+ * ring, reserved by a thread that has not installed yet, beyond the limit, negative, the source
  *   flags        NO_CLOEXEC, a personality, IOSQE_ASYNC
  *
- * Rules are a list of (condition, errno). Where several conditions hold any of their errnos is right,
- * since the interface does not say which comes first; where none holds the request has to succeed.
- * Afterwards the destination must be the source (or what it was), the file replaced must be closed,
- * and close-on-exec must be as asked for. Linux 7.3 with the series; root for the message queue.
+ * Rules are a list of (condition, errno). Where several conditions hold any of their errnos is
+ * right, since the interface does not say which comes first; where none holds the request has to
+ * succeed. Afterwards the destination must be the source (or what it was), the file replaced must
+ * be closed, and close-on-exec must be as asked for. Linux 7.3 with the series; root for the
+ * message queue.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,29 +24,45 @@
 
 enum {
 	SLOTS = 16,
-	SLOT_SOURCE = 3, SLOT_VACANT = 4, SLOT_TARGET = 5,	/* VACANT is a source that is not there */
-	FD_VACANT = 300, FD_TARGET = 301, FD_LIMIT = 4096,
+	SLOT_SOURCE = 3,
+	SLOT_VACANT = 4,
+	SLOT_TARGET = 5, /* VACANT is a source that is not there */
+	FD_VACANT = 300,
+	FD_TARGET = 301,
+	FD_LIMIT = 4096,
 	ID_SOURCE = 11,
 };
 
 enum source_way { BY_FD, BY_DUP_FLAG, BY_SQE_FLAG, BY_BOTH, SOURCE_WAYS };
 enum source_state { S_FILE, S_RING, S_MISSING, S_RANGE, S_NEGATIVE, SOURCE_STATES };
 enum target_way { TO_FD, TO_SLOT, TO_ANY, TARGET_WAYS };
-enum target_state { T_EMPTY, T_PIPE, T_FLUSH, T_RING, T_RESERVED, T_RANGE, T_NEGATIVE, T_LOWEST, T_SOURCE, TARGET_STATES };
+enum target_state {
+	T_EMPTY,
+	T_PIPE,
+	T_FLUSH,
+	T_RING,
+	T_RESERVED,
+	T_RANGE,
+	T_NEGATIVE,
+	T_LOWEST,
+	T_SOURCE,
+	TARGET_STATES
+};
 
 static const char *const source_ways[] = { "fd", "slot", "slot (IOSQE)", "slot (both)" };
-static const char *const source_states[] = { "file", "ring", "missing", "out of range", "negative" };
+static const char *const source_states[] = { "file", "ring", "missing", "out of range",
+					     "negative" };
 static const char *const target_ways[] = { "fd", "slot", "any slot" };
-static const char *const target_states[] = {
-	"empty", "occupied", "with ->flush", "ring", "reserved", "out of range", "negative", "INT_MIN", "source"
-};
+static const char *const target_states[] = { "empty",	 "occupied", "with ->flush",
+					     "ring",	 "reserved", "out of range",
+					     "negative", "INT_MIN",  "source" };
 
 struct point {
 	enum source_way from;
 	enum source_state source;
 	enum target_way to;
 	enum target_state target;
-	bool no_cloexec, personality, async, full;	/* full: no free slot is left */
+	bool no_cloexec, personality, async, full; /* full: no free slot is left */
 };
 
 static struct io_uring ring, other_ring;
@@ -94,14 +111,19 @@ static int rules_of(const struct point *p, struct rule rules[MAX_RULES])
 	rules[n++] = (struct rule){ p->target == T_SOURCE, -EINVAL };
 	rules[n++] = (struct rule){ p->no_cloexec && !to_fd, -EINVAL };
 	rules[n++] = (struct rule){ p->personality, -EPERM };
-	rules[n++] = (struct rule){ p->source == S_MISSING || p->source == S_RANGE || p->source == S_NEGATIVE, -EBADF };
-	rules[n++] = (struct rule){ to_fd && (p->target == T_RANGE || p->target == T_NEGATIVE || p->target == T_LOWEST),
+	rules[n++] = (struct rule){
+		p->source == S_MISSING || p->source == S_RANGE || p->source == S_NEGATIVE, -EBADF
+	};
+	rules[n++] = (struct rule){ to_fd && (p->target == T_RANGE || p->target == T_NEGATIVE ||
+					      p->target == T_LOWEST),
 				    -EBADF };
 	rules[n++] = (struct rule){ to_fd && p->target == T_RING, -EBADF };
 	rules[n++] = (struct rule){ p->source == S_RING && !to_fd, -EBADF };
 	rules[n++] = (struct rule){ to_fd && p->target == T_RESERVED, -EBUSY };
-	rules[n++] = (struct rule){ p->to == TO_SLOT && (p->target == T_RANGE || p->target == T_NEGATIVE ||
-							  p->target == T_LOWEST), -EINVAL };
+	rules[n++] = (struct rule){ p->to == TO_SLOT &&
+					    (p->target == T_RANGE || p->target == T_NEGATIVE ||
+					     p->target == T_LOWEST),
+				    -EINVAL };
 	rules[n++] = (struct rule){ p->to == TO_ANY && p->full, -ENFILE };
 	return n;
 }
@@ -218,7 +240,8 @@ static void try_point(const struct point *p)
 		.fd = source_number(p),
 		.new_fd = target_number(p),
 		.flags = (p->from == BY_DUP_FLAG || p->from == BY_BOTH ? DUP_OLD_FIXED : 0) |
-			 (p->to != TO_FD ? DUP_NEW_FIXED : 0) | (p->no_cloexec ? DUP_NO_CLOEXEC : 0),
+			 (p->to != TO_FD ? DUP_NEW_FIXED : 0) |
+			 (p->no_cloexec ? DUP_NO_CLOEXEC : 0),
 		.sqe_flags = (p->from == BY_SQE_FLAG || p->from == BY_BOTH ? IOSQE_FIXED_FILE : 0) |
 			     (p->async ? IOSQE_ASYNC : 0),
 		.personality = p->personality ? personality : 0,
@@ -229,11 +252,13 @@ static void try_point(const struct point *p)
 	int result = do_dup(&ring, &dup), expected = 0;
 	char what[160];
 
-	snprintf(what, sizeof(what), "%s %s -> %s %s%s%s%s%s", source_ways[p->from], source_states[p->source],
-		 target_ways[p->to], target_states[p->target], p->no_cloexec ? ", NO_CLOEXEC" : "",
-		 p->personality ? ", personality" : "", p->async ? ", ASYNC" : "", p->full ? ", no slot free" : "");
+	snprintf(what, sizeof(what), "%s %s -> %s %s%s%s%s%s", source_ways[p->from],
+		 source_states[p->source], target_ways[p->to], target_states[p->target],
+		 p->no_cloexec ? ", NO_CLOEXEC" : "", p->personality ? ", personality" : "",
+		 p->async ? ", ASYNC" : "", p->full ? ", no slot free" : "");
 	points++;
-	CHECK(result_right(p, result, wanted, &expected), "%s: %s, not %s", what, res_name(result), res_name(expected));
+	CHECK(result_right(p, result, wanted, &expected), "%s: %s, not %s", what, res_name(result),
+	      res_name(expected));
 
 	after = identity(p->to == TO_FD ? dup.new_fd : -1);
 	if (result >= 0 && p->to == TO_FD) {
@@ -241,7 +266,8 @@ static void try_point(const struct point *p)
 		if (p->source == S_FILE)
 			CHECK_RES(file_id(result), ID_SOURCE, "%s: another file is there", what);
 		else
-			CHECK(after.st_ino == identity(dup.fd).st_ino && after.st_dev == identity(dup.fd).st_dev,
+			CHECK(after.st_ino == identity(dup.fd).st_ino &&
+				      after.st_dev == identity(dup.fd).st_dev,
 			      "%s: not the ring", what);
 	} else if (result >= 0) {
 		CHECK_RES(slot_id(&ring, result), ID_SOURCE, "%s: another file is there", what);
@@ -249,13 +275,15 @@ static void try_point(const struct point *p)
 		CHECK(before.st_ino == after.st_ino && before.st_dev == after.st_dev,
 		      "%s: the destination changed all the same", what);
 		if (p->target == T_PIPE)
-			CHECK(!fd_cloexec(dup.new_fd), "%s: close-on-exec changed all the same", what);
+			CHECK(!fd_cloexec(dup.new_fd), "%s: close-on-exec changed all the same",
+			      what);
 	}
 	if (pipe_end >= 0 && p->target == T_PIPE) {
 		if (result >= 0)
 			CHECK(pipe_hung_up(pipe_end), "%s: the file replaced is still open", what);
 		else
-			CHECK(pipe_alive(pipe_end), "%s: the destination was closed all the same", what);
+			CHECK(pipe_alive(pipe_end), "%s: the destination was closed all the same",
+			      what);
 	}
 	CHECK_RES(file_id(source_fd), ID_SOURCE, "%s: the source changed", what);
 	CHECK_RES(slot_id(&ring, SLOT_SOURCE), ID_SOURCE, "%s: the source slot changed", what);
@@ -287,7 +315,7 @@ static void reserve_start(pthread_t *thread, char *path)
 	MUST(mkfifo(path, 0600));
 	probe = (int)MUST(dup(source_fd));
 	close(probe);
-	reserved_fd = probe;	/* the lowest that is free: what the next open() takes */
+	reserved_fd = probe; /* the lowest that is free: what the next open() takes */
 	MUST(-pthread_create(thread, NULL, reserve_fd, path));
 	/* until then a dup() onto it succeeds, and has to be taken back */
 	for (uint64_t end = now_ms() + WAIT_S * 1000; now_ms() < end; usleep(1000)) {

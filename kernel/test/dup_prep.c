@@ -1,8 +1,9 @@
 /*
  * dup_prep.c - what a DUP may not ask for, and that it is refused whether or not it is IOSQE_ASYNC.
  *
- * One row a request that is wrong in one way only, next to the same request without the fault. Linux
- * 7.3 with the series, no privileges. What depends on the state of descriptors is in dup_matrix.
+ * One row a request that is wrong in one way only, next to the same request without the fault.
+ * Linux 7.3 with the series, no privileges. What depends on the state of descriptors is in
+ * dup_matrix.
  */
 #include <stddef.h>
 #include <string.h>
@@ -14,7 +15,7 @@ enum { SLOTS = 8, SLOT_SOURCE = 1, SLOT_EMPTY = 2, FD_TARGET = 200 };
 
 struct fault {
 	const char *name;
-	size_t offset, size;	/* the field of the SQE that is set */
+	size_t offset, size; /* the field of the SQE that is set */
 	uint64_t value;
 	int result;
 };
@@ -22,15 +23,15 @@ struct fault {
 #define FIELD(field) offsetof(struct io_uring_sqe, field), sizeof(((struct io_uring_sqe *)0)->field)
 
 static const struct fault faults[] = {
-	{ "off",		FIELD(off),		1,	-EINVAL },
-	{ "off, high half",	FIELD(off),		1ULL << 32, -EINVAL },
-	{ "addr",		FIELD(addr),		1,	-EINVAL },
-	{ "addr, high half",	FIELD(addr),		1ULL << 63, -EINVAL },
-	{ "len",		FIELD(len),		1,	-EINVAL },
-	{ "buf_index",		FIELD(buf_index),	1,	-EINVAL },
-	{ "addr3",		FIELD(addr3),		1,	-EINVAL },
-	{ "addr3, high half",	FIELD(addr3),		1ULL << 40, -EINVAL },
-	{ "ioprio",		FIELD(ioprio),		1,	-EINVAL },
+	{ "off", FIELD(off), 1, -EINVAL },
+	{ "off, high half", FIELD(off), 1ULL << 32, -EINVAL },
+	{ "addr", FIELD(addr), 1, -EINVAL },
+	{ "addr, high half", FIELD(addr), 1ULL << 63, -EINVAL },
+	{ "len", FIELD(len), 1, -EINVAL },
+	{ "buf_index", FIELD(buf_index), 1, -EINVAL },
+	{ "addr3", FIELD(addr3), 1, -EINVAL },
+	{ "addr3, high half", FIELD(addr3), 1ULL << 40, -EINVAL },
+	{ "ioprio", FIELD(ioprio), 1, -EINVAL },
 };
 
 struct shape {
@@ -42,8 +43,10 @@ static const struct shape shapes[] = {
 	{ "fd to fd", { .new_fd = FD_TARGET } },
 	{ "slot to fd", { .fd = SLOT_SOURCE, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED } },
 	{ "fd to slot", { .new_fd = SLOT_EMPTY, .flags = DUP_NEW_FIXED } },
-	{ "slot to slot", { .fd = SLOT_SOURCE, .new_fd = SLOT_EMPTY, .flags = DUP_OLD_FIXED | DUP_NEW_FIXED } },
-	{ "slot to any slot", { .fd = SLOT_SOURCE, .new_fd = SLOT_ALLOC, .flags = DUP_OLD_FIXED | DUP_NEW_FIXED } },
+	{ "slot to slot",
+	  { .fd = SLOT_SOURCE, .new_fd = SLOT_EMPTY, .flags = DUP_OLD_FIXED | DUP_NEW_FIXED } },
+	{ "slot to any slot",
+	  { .fd = SLOT_SOURCE, .new_fd = SLOT_ALLOC, .flags = DUP_OLD_FIXED | DUP_NEW_FIXED } },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -85,7 +88,8 @@ static void check_fields(const struct shape *shape, unsigned sqe_flags)
 
 		fill_dup(sqe, &dup);
 		memcpy((char *)sqe + fault->offset, &fault->value, fault->size);
-		CHECK_RES(ring_submit_wait(&ring), fault->result, "%s, %s", shape->name, fault->name);
+		CHECK_RES(ring_submit_wait(&ring), fault->result, "%s, %s", shape->name,
+			  fault->name);
 		check_untouched(fault->name);
 	}
 }
@@ -150,24 +154,32 @@ static void check_same(unsigned sqe_flags)
 	for (size_t i = 0; i < COUNT(numbers); i++) {
 		int n = numbers[i];
 
-		CHECK_RES(DUP(&ring, .fd = n, .new_fd = n, .sqe_flags = sqe_flags), -EINVAL, "fd %d to itself", n);
+		CHECK_RES(DUP(&ring, .fd = n, .new_fd = n, .sqe_flags = sqe_flags), -EINVAL,
+			  "fd %d to itself", n);
 		CHECK_RES(DUP(&ring, .fd = n, .new_fd = n, .flags = DUP_OLD_FIXED | DUP_NEW_FIXED,
-			      .sqe_flags = sqe_flags), -EINVAL, "slot %d to itself", n);
+			      .sqe_flags = sqe_flags),
+			  -EINVAL, "slot %d to itself", n);
 		CHECK_RES(DUP(&ring, .fd = n, .new_fd = n, .flags = DUP_NEW_FIXED,
-			      .sqe_flags = sqe_flags | IOSQE_FIXED_FILE), -EINVAL, "slot %d to itself, IOSQE_FIXED_FILE", n);
+			      .sqe_flags = sqe_flags | IOSQE_FIXED_FILE),
+			  -EINVAL, "slot %d to itself, IOSQE_FIXED_FILE", n);
 	}
-	CHECK_RES(DUP(&ring, .fd = source, .new_fd = source, .sqe_flags = sqe_flags), -EINVAL, "an open fd to itself");
-	CHECK_RES(DUP(&ring, .fd = SLOT_SOURCE, .new_fd = SLOT_SOURCE, .flags = DUP_OLD_FIXED | DUP_NEW_FIXED,
-		      .sqe_flags = sqe_flags), -EINVAL, "a full slot to itself");
+	CHECK_RES(DUP(&ring, .fd = source, .new_fd = source, .sqe_flags = sqe_flags), -EINVAL,
+		  "an open fd to itself");
+	CHECK_RES(DUP(&ring, .fd = SLOT_SOURCE, .new_fd = SLOT_SOURCE,
+		      .flags = DUP_OLD_FIXED | DUP_NEW_FIXED, .sqe_flags = sqe_flags),
+		  -EINVAL, "a full slot to itself");
 	CHECK_RES(file_id(source), 7, "the source is gone");
 	CHECK_RES(slot_id(&ring, SLOT_SOURCE), 7, "the source slot is empty");
 	/* SLOT_ALLOC is no number: this is a missing source */
-	CHECK_RES(DUP(&ring, .fd = SLOT_ALLOC, .new_fd = SLOT_ALLOC, .flags = DUP_OLD_FIXED | DUP_NEW_FIXED,
-		      .sqe_flags = sqe_flags), -EBADF, "slot -1 to any slot");
+	CHECK_RES(DUP(&ring, .fd = SLOT_ALLOC, .new_fd = SLOT_ALLOC,
+		      .flags = DUP_OLD_FIXED | DUP_NEW_FIXED, .sqe_flags = sqe_flags),
+		  -EBADF, "slot -1 to any slot");
 	/* the same number in the other table is another thing */
-	CHECK_RES(DUP(&ring, .fd = SLOT_SOURCE, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED, .sqe_flags = sqe_flags),
+	CHECK_RES(DUP(&ring, .fd = SLOT_SOURCE, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED,
+		      .sqe_flags = sqe_flags),
 		  FD_TARGET, "slot to fd");
-	CHECK_RES(DUP(&ring, .fd = SLOT_EMPTY, .new_fd = SLOT_EMPTY, .flags = DUP_OLD_FIXED, .sqe_flags = sqe_flags),
+	CHECK_RES(DUP(&ring, .fd = SLOT_EMPTY, .new_fd = SLOT_EMPTY, .flags = DUP_OLD_FIXED,
+		      .sqe_flags = sqe_flags),
 		  -EBADF, "an empty slot to the fd of its number");
 	undo(FD_TARGET);
 }
@@ -196,7 +208,7 @@ int main(void)
 		check_same(modes[m]);
 	}
 	/* no buffer is selected by a DUP */
-	CHECK_RES(DUP(&ring, .fd = source, .new_fd = FD_TARGET, .sqe_flags = IOSQE_BUFFER_SELECT), -EOPNOTSUPP,
-		  "IOSQE_BUFFER_SELECT");
+	CHECK_RES(DUP(&ring, .fd = source, .new_fd = FD_TARGET, .sqe_flags = IOSQE_BUFFER_SELECT),
+		  -EOPNOTSUPP, "IOSQE_BUFFER_SELECT");
 	return test_end();
 }

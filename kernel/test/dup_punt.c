@@ -1,10 +1,10 @@
 /*
  * dup_punt.c - a DUP that has to sleep does so in a worker, and no other does.
  *
- * It has to when the replaced file has a ->flush(), here one that takes as long as the test wants, and
- * when the fd table must grow. The submission returns meanwhile, the ring goes on with other requests
- * and the fd table is not locked. Whether a worker was used can be seen: the first request that is
- * punted makes one. Each case is a process of its own for that. Needs root, for FUSE.
+ * It has to when the replaced file has a ->flush(), here one that takes as long as the test wants,
+ * and when the fd table must grow. The submission returns meanwhile, the ring goes on with other
+ * requests and the fd table is not locked. Whether a worker was used can be seen: the first request
+ * that is punted makes one. Each case is a process of its own for that. Needs root, for FUSE.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,14 +53,17 @@ static void flush_is_waited_for_in_a_worker(bool fixed, bool async)
 {
 	struct slow_fs *fs = slow_fs_mount();
 	int fd = slow_fs_open(fs), other;
-	struct dup dup = { .fd = fixed ? 1 : source, .new_fd = FD_TARGET, .flags = fixed ? DUP_OLD_FIXED : 0,
+	struct dup dup = { .fd = fixed ? 1 : source,
+			   .new_fd = FD_TARGET,
+			   .flags = fixed ? DUP_OLD_FIXED : 0,
 			   .sqe_flags = async ? IOSQE_ASYNC : 0 };
 
 	MUST(dup3(fd, FD_TARGET, O_CLOEXEC));
 	slow_fs_hold(fs, true);
 	CHECK_RES(io_workers(), 0, "workers before");
 	fill_dup(ring_sqe(&ring), &dup);
-	MUST(io_uring_submit(&ring));	/* does not return if this blocks: the time limit ends the test */
+	MUST(io_uring_submit(
+		&ring)); /* does not return if this blocks: the time limit ends the test */
 	CHECK(slow_fs_wait_flush(fs), "->flush() is called");
 	CHECK(io_workers() > 0, "it runs in a worker");
 	CHECK(!completed(), "completed before ->flush() returned");
@@ -123,17 +126,20 @@ static void slot_needs_no_worker(void)
 /* the common cases are done within the submission */
 static void no_needless_worker(void)
 {
-	static const unsigned kinds[] = { 0, DUP_OLD_FIXED, DUP_NEW_FIXED, DUP_OLD_FIXED | DUP_NEW_FIXED };
+	static const unsigned kinds[] = { 0, DUP_OLD_FIXED, DUP_NEW_FIXED,
+					  DUP_OLD_FIXED | DUP_NEW_FIXED };
 
 	for (size_t i = 0; i < 4; i++) {
 		struct dup dup = { .fd = kinds[i] & DUP_OLD_FIXED ? 1 : source,
-				   .new_fd = kinds[i] & DUP_NEW_FIXED ? 5 : FD_TARGET, .flags = kinds[i] };
+				   .new_fd = kinds[i] & DUP_NEW_FIXED ? 5 : FD_TARGET,
+				   .flags = kinds[i] };
 
 		for (int round = 0; round < 3; round++) {
 			fill_dup(ring_sqe(&ring), &dup);
 			MUST(io_uring_submit(&ring));
 			CHECK(completed(), "kind %zu, round %d: not completed at once", i, round);
-			CHECK_RES(ring_reap(&ring, NULL), dup.new_fd, "kind %zu, round %d", i, round);
+			CHECK_RES(ring_reap(&ring, NULL), dup.new_fd, "kind %zu, round %d", i,
+				  round);
 		}
 	}
 	/* nor does an error need one */
@@ -167,16 +173,19 @@ static void growth(bool fixed)
 	last = (int)size - 1;
 
 	CHECK(size < limit, "the table has %ld entries already", size);
-	CHECK_RES(DUP(&ring, .fd = fixed ? 1 : source, .new_fd = last, .flags = fixed ? DUP_OLD_FIXED : 0), last,
-		  "the last entry of the table");
+	CHECK_RES(DUP(&ring, .fd = fixed ? 1 : source, .new_fd = last,
+		      .flags = fixed ? DUP_OLD_FIXED : 0),
+		  last, "the last entry of the table");
 	CHECK_RES(io_workers(), 0, "a worker for an entry that is there");
-	CHECK_RES(DUP(&ring, .fd = fixed ? 1 : source, .new_fd = (int)size, .flags = fixed ? DUP_OLD_FIXED : 0), (int)size,
-		  "one beyond the table of %ld", size);
+	CHECK_RES(DUP(&ring, .fd = fixed ? 1 : source, .new_fd = (int)size,
+		      .flags = fixed ? DUP_OLD_FIXED : 0),
+		  (int)size, "one beyond the table of %ld", size);
 	CHECK(io_workers() > 0, "the table grew within the submission");
 	CHECK(table_size() > size, "the table did not grow");
 	CHECK_RES(file_id((int)size), ID, "one beyond the table");
-	CHECK_RES(DUP(&ring, .fd = fixed ? 1 : source, .new_fd = limit - 1, .flags = fixed ? DUP_OLD_FIXED : 0), limit - 1,
-		  "the last number of all");
+	CHECK_RES(DUP(&ring, .fd = fixed ? 1 : source, .new_fd = limit - 1,
+		      .flags = fixed ? DUP_OLD_FIXED : 0),
+		  limit - 1, "the last number of all");
 	CHECK_RES(file_id(limit - 1), ID, "the last number of all");
 	CHECK_RES(file_id(source), ID, "the source after the table was copied");
 	CHECK_RES(file_id(last), ID, "an entry after the table was copied");
@@ -207,16 +216,19 @@ static void growth_shared(void)
 	growth(false);
 }
 
-/* the source is that of the submission: whatever happens to its number before the worker comes to it */
+/* the source is that of the submission: whatever happens to its number before the worker comes to
+ * it */
 static void source_is_kept(void)
 {
 	int replaced = flush_file_make();
 
 	for (int round = 0; round < 200; round++) {
 		int mine = file_make(ID + 1);
-		struct dup dup = { .fd = mine, .new_fd = FD_TARGET, .sqe_flags = round & 1 ? IOSQE_ASYNC : 0 };
+		struct dup dup = { .fd = mine,
+				   .new_fd = FD_TARGET,
+				   .sqe_flags = round & 1 ? IOSQE_ASYNC : 0 };
 
-		MUST(dup3(replaced, FD_TARGET, O_CLOEXEC));	/* so that it is punted */
+		MUST(dup3(replaced, FD_TARGET, O_CLOEXEC)); /* so that it is punted */
 		if (round & 2) {
 			slot_set(&ring, 2, mine);
 			dup.fd = 2;
@@ -227,7 +239,8 @@ static void source_is_kept(void)
 		if (round & 2)
 			slot_set(&ring, 2, -1);
 		close(mine);
-		CHECK_RES(ring_reap(&ring, NULL), FD_TARGET, "round %d, source closed after the submission", round);
+		CHECK_RES(ring_reap(&ring, NULL), FD_TARGET,
+			  "round %d, source closed after the submission", round);
 		CHECK_RES(file_id(FD_TARGET), ID + 1, "round %d", round);
 	}
 }

@@ -1,9 +1,9 @@
 /*
  * dup_race.c [SECONDS] - DUP against close(), open(), dup2(), dup3() and fcntl() of other threads.
  *
- * All of them work on the same few numbers. Nothing is known about who comes first, but a DUP gives its
- * destination or -EBUSY and nothing else, whatever is found at a number is a file that somebody put
- * there, and at the end no file is left over.
+ * All of them work on the same few numbers. Nothing is known about who comes first, but a DUP gives
+ * its destination or -EBUSY and nothing else, whatever is found at a number is a file that somebody
+ * put there, and at the end no file is left over.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,8 @@
 
 enum { DUPPERS = 4, OTHERS = 4, NUMBERS = 4, FILES = 4, DEFAULT_SECONDS = 5, SLOTS = 8 };
 
-/* the last of the files is the write end of a pipe: that cannot be read, but tells when it is gone */
+/* the last of the files is the write end of a pipe: that cannot be read, but tells when it is gone
+ */
 static int files[FILES], pipe_read_end, first_number;
 static struct io_uring rings[DUPPERS];
 static bool stop;
@@ -37,7 +38,8 @@ static void *dupper(void *argument)
 		unsigned r = (unsigned)rand_r(&seed);
 		int file = (int)(r % FILES), number = first_number + (int)(r / 16 % NUMBERS);
 		bool fixed = r & 256;
-		int result = DUP(ring, .fd = fixed ? file : files[file], .new_fd = number, .flags = fixed ? DUP_OLD_FIXED : 0,
+		int result = DUP(ring, .fd = fixed ? file : files[file], .new_fd = number,
+				 .flags = fixed ? DUP_OLD_FIXED : 0,
 				 .sqe_flags = r & 512 ? IOSQE_ASYNC : 0);
 
 		if (result == -EBUSY)
@@ -83,7 +85,8 @@ static void *other(void *argument)
 			break;
 		default:
 			fcntl(number, F_SETFD, r & 1 ? FD_CLOEXEC : 0);
-			CHECK(valid(file_id(number)), "at %d: %s", number, res_name(file_id(number)));
+			CHECK(valid(file_id(number)), "at %d: %s", number,
+			      res_name(file_id(number)));
 		}
 	}
 	return NULL;

@@ -1,9 +1,9 @@
 /*
  * dup_readers.c - a DUP over an fd that others are using.
  *
- * Whoever sleeps in read(), or has a request in flight on the number, stays with the file it started
- * with: that gets its data, and is released only when they are done. Whoever comes after the DUP gets
- * the new file. (poll() is left out: it looks its number up again whenever it wakes.)
+ * Whoever sleeps in read(), or has a request in flight on the number, stays with the file it
+ * started with: that gets its data, and is released only when they are done. Whoever comes after
+ * the DUP gets the new file. (poll() is left out: it looks its number up again whenever it wakes.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,15 +80,16 @@ static void try_threads(unsigned sqe_flags, bool sockets)
 	for (int i = 0; i < READERS; i++)
 		wait_asleep(&readers[i]);
 
-	CHECK_RES(DUP(&ring, .fd = new[0], .new_fd = FD_TARGET, .sqe_flags = sqe_flags), FD_TARGET, "over a fd in use");
+	CHECK_RES(DUP(&ring, .fd = new[0], .new_fd = FD_TARGET, .sqe_flags = sqe_flags), FD_TARGET,
+		  "over a fd in use");
 	/* the number is the new file's at once, the readers are the old one's */
 	MUST(write(new[1], "n", 1));
 	CHECK(read(FD_TARGET, &(char){ 0 }, 1) == 1, "the new file has no data");
 	CHECK(write(old[1], "oooo", READERS) == READERS, "nobody reads the old file any more");
 	for (int i = 0; i < READERS; i++) {
 		MUST(-pthread_join(readers[i].thread, NULL));
-		if (CHECK(readers[i].result == 1 && readers[i].byte == 'o', "read %zd, '%c'", readers[i].result,
-			  readers[i].byte))
+		if (CHECK(readers[i].result == 1 && readers[i].byte == 'o', "read %zd, '%c'",
+			  readers[i].result, readers[i].byte))
 			done++;
 	}
 	CHECK(done == READERS, "%d readers", done);

@@ -2,9 +2,10 @@
  * dup_receive.c - a direct descriptor that becomes an fd is received, as it is by FIXED_FD_INSTALL.
  *
  * A socket takes on the net_cls class of the process that receives it. So a socket is made in one
- * class, put into a slot, the process moves to another class (which reaches the sockets it has fds of,
- * and not those in slots), and the slot becomes an fd: what class the socket has then, sock_diag tells.
- * DUP of a slot must do what FIXED_FD_INSTALL does; DUP of an fd, like dup2(), must do nothing.
+ * class, put into a slot, the process moves to another class (which reaches the sockets it has fds
+ * of, and not those in slots), and the slot becomes an fd: what class the socket has then,
+ * sock_diag tells. DUP of a slot must do what FIXED_FD_INSTALL does; DUP of an fd, like dup2(),
+ * must do nothing.
  *
  * Needs root, and the net_cls controller (cgroup v1).
  */
@@ -68,10 +69,13 @@ static unsigned class_of(in_port_t port)
 		struct nlmsghdr header;
 		struct inet_diag_req_v2 request;
 	} message = {
-		.header = { .nlmsg_len = sizeof(message), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		.header = { .nlmsg_len = sizeof(message),
+			    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.request = { .sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_TCP,
-			     .idiag_ext = 0xff, .idiag_states = 1 << 10 /* listening */ },
+		.request = { .sdiag_family = AF_INET,
+			     .sdiag_protocol = IPPROTO_TCP,
+			     .idiag_ext = 0xff,
+			     .idiag_states = 1 << 10 /* listening */ },
 	};
 	char buffer[1 << 14];
 	unsigned class = 0;
@@ -101,11 +105,22 @@ static unsigned class_of(in_port_t port)
 	}
 }
 
-enum way { BY_INSTALL, BY_DUP, BY_DUP_ASYNC, BY_DUP_OVER_FLUSH, BY_DUP_OF_FD, BY_DUP2, BY_SLOT, WAYS };
+enum way {
+	BY_INSTALL,
+	BY_DUP,
+	BY_DUP_ASYNC,
+	BY_DUP_OVER_FLUSH,
+	BY_DUP_OF_FD,
+	BY_DUP2,
+	BY_SLOT,
+	WAYS
+};
 
 static const char *const way_names[] = {
-	"FIXED_FD_INSTALL", "DUP of a slot", "DUP of a slot, ASYNC", "DUP of a slot over a file with ->flush",
-	"DUP of an fd", "dup2", "DUP of a slot to a slot"
+	"FIXED_FD_INSTALL",	  "DUP of a slot",
+	"DUP of a slot, ASYNC",	  "DUP of a slot over a file with ->flush",
+	"DUP of an fd",		  "dup2",
+	"DUP of a slot to a slot"
 };
 
 static int carry_out(enum way way, int fd)
@@ -119,7 +134,8 @@ static int carry_out(enum way way, int fd)
 	case BY_DUP:
 		return DUP(&ring, .fd = SLOT, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED);
 	case BY_DUP_ASYNC:
-		return DUP(&ring, .fd = SLOT, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED, .sqe_flags = IOSQE_ASYNC);
+		return DUP(&ring, .fd = SLOT, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED,
+			   .sqe_flags = IOSQE_ASYNC);
 	case BY_DUP_OVER_FLUSH:
 		flushed = flush_file_make();
 		MUST(dup3(flushed, FD_TARGET, O_CLOEXEC));
@@ -131,14 +147,17 @@ static int carry_out(enum way way, int fd)
 	case BY_DUP2:
 		return dup2(fd, FD_TARGET);
 	default:
-		return DUP(&ring, .fd = SLOT, .new_fd = SLOT + 1, .flags = DUP_OLD_FIXED | DUP_NEW_FIXED);
+		return DUP(&ring, .fd = SLOT, .new_fd = SLOT + 1,
+			   .flags = DUP_OLD_FIXED | DUP_NEW_FIXED);
 	}
 }
 
-/* the class of a socket after it was received in that way; -1 if the kernel does not tell classes */
+/* the class of a socket after it was received in that way; -1 if the kernel does not tell classes
+ */
 static long class_after(enum way way)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
 	bool keeps_fd = way == BY_DUP_OF_FD || way == BY_DUP2;
 	int fd, result;
@@ -152,14 +171,16 @@ static long class_after(enum way way)
 	if (class_of(address.sin_port) != CLASS_MADE)
 		return -1;
 	if (keeps_fd) {
-		/* moving the process changes what it has fds of: it is received in the class it was made in */
+		/* moving the process changes what it has fds of: it is received in the class it was
+		 * made in */
 		result = carry_out(way, fd);
 		CHECK(result >= 0, "%s: %s", way_names[way], res_name(result));
 	} else {
 		slot_set(&ring, SLOT, fd);
 		close(fd);
 		move_to("receives");
-		CHECK(class_of(address.sin_port) == CLASS_MADE, "%s: the class of a socket in a slot changed", way_names[way]);
+		CHECK(class_of(address.sin_port) == CLASS_MADE,
+		      "%s: the class of a socket in a slot changed", way_names[way]);
 		result = carry_out(way, -1);
 		CHECK(result >= 0, "%s: %s", way_names[way], res_name(result));
 		slot_set(&ring, SLOT, -1);
@@ -177,8 +198,9 @@ static long class_after(enum way way)
 int main(void)
 {
 	static const long expected[WAYS] = {
-		[BY_INSTALL] = CLASS_RECEIVES, [BY_DUP] = CLASS_RECEIVES, [BY_DUP_ASYNC] = CLASS_RECEIVES,
-		[BY_DUP_OVER_FLUSH] = CLASS_RECEIVES, [BY_DUP_OF_FD] = CLASS_MADE, [BY_DUP2] = CLASS_MADE,
+		[BY_INSTALL] = CLASS_RECEIVES,	 [BY_DUP] = CLASS_RECEIVES,
+		[BY_DUP_ASYNC] = CLASS_RECEIVES, [BY_DUP_OVER_FLUSH] = CLASS_RECEIVES,
+		[BY_DUP_OF_FD] = CLASS_MADE,	 [BY_DUP2] = CLASS_MADE,
 		[BY_SLOT] = CLASS_MADE,
 	};
 	long class;
@@ -200,7 +222,8 @@ int main(void)
 			umount2(cgroup_root, MNT_DETACH);
 			return EXIT_SKIP;
 		}
-		CHECK(class == expected[way], "%s: class %#lx, not %#lx", way_names[way], class, expected[way]);
+		CHECK(class == expected[way], "%s: class %#lx, not %#lx", way_names[way], class,
+		      expected[way]);
 	}
 	write_file("cgroup.procs", "0");
 	umount2(cgroup_root, MNT_DETACH);

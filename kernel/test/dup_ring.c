@@ -2,7 +2,8 @@
  * dup_ring.c - ring fds: never replaced, never put into a slot, and fine as the source of an fd.
  *
  * The process has a single thread while it tries, since then io_uring_enter() works on the table's
- * own reference to the ring: a DUP over it would free the ring under the call that runs the request.
+ * own reference to the ring: a DUP over it would free the ring under the call that runs the
+ * request.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,32 +19,43 @@ static const unsigned modes[] = { 0, IOSQE_ASYNC };
 static void check_target(struct io_uring *ring, int ring_fd, int source, const char *what)
 {
 	for (size_t m = 0; m < 2; m++) {
-		CHECK_RES(DUP(ring, .fd = source, .new_fd = ring_fd, .sqe_flags = modes[m]), -EBADF, "fd over %s", what);
-		CHECK_RES(DUP(ring, .fd = 1, .new_fd = ring_fd, .flags = DUP_OLD_FIXED, .sqe_flags = modes[m]), -EBADF,
-			  "slot over %s", what);
+		CHECK_RES(DUP(ring, .fd = source, .new_fd = ring_fd, .sqe_flags = modes[m]), -EBADF,
+			  "fd over %s", what);
+		CHECK_RES(DUP(ring, .fd = 1, .new_fd = ring_fd, .flags = DUP_OLD_FIXED,
+			      .sqe_flags = modes[m]),
+			  -EBADF, "slot over %s", what);
 	}
 }
 
 static void check_source(struct io_uring *ring, struct io_uring *other)
 {
 	for (size_t m = 0; m < 2; m++) {
-		CHECK_RES(DUP(ring, .fd = other->ring_fd, .new_fd = 2, .flags = DUP_NEW_FIXED, .sqe_flags = modes[m]), -EBADF,
-			  "a ring into a slot");
-		CHECK_RES(DUP(ring, .fd = ring->ring_fd, .new_fd = SLOT_ALLOC, .flags = DUP_NEW_FIXED, .sqe_flags = modes[m]),
+		CHECK_RES(DUP(ring, .fd = other->ring_fd, .new_fd = 2, .flags = DUP_NEW_FIXED,
+			      .sqe_flags = modes[m]),
+			  -EBADF, "a ring into a slot");
+		CHECK_RES(DUP(ring, .fd = ring->ring_fd, .new_fd = SLOT_ALLOC,
+			      .flags = DUP_NEW_FIXED, .sqe_flags = modes[m]),
 			  -EBADF, "a ring into any slot of its own");
-		CHECK_RES(DUP(ring, .fd = ring->ring_fd, .new_fd = 2, .flags = DUP_NEW_FIXED, .sqe_flags = modes[m]), -EBADF,
-			  "a ring into a slot of its own");
+		CHECK_RES(DUP(ring, .fd = ring->ring_fd, .new_fd = 2, .flags = DUP_NEW_FIXED,
+			      .sqe_flags = modes[m]),
+			  -EBADF, "a ring into a slot of its own");
 
-		/* a copy of a ring's fd is as good as the ring's fd, also of the ring that made it */
-		CHECK_RES(DUP(ring, .fd = other->ring_fd, .new_fd = FD_TARGET, .sqe_flags = modes[m]), FD_TARGET, "a ring to an fd");
+		/* a copy of a ring's fd is as good as the ring's fd, also of the ring that made it
+		 */
+		CHECK_RES(
+			DUP(ring, .fd = other->ring_fd, .new_fd = FD_TARGET, .sqe_flags = modes[m]),
+			FD_TARGET, "a ring to an fd");
 		other->enter_ring_fd = FD_TARGET;
 		io_uring_prep_nop(ring_sqe(other));
 		CHECK_RES(ring_submit_wait(other), 0, "a request by the copy of the fd");
 		other->enter_ring_fd = other->ring_fd;
 		close(FD_TARGET);
-		CHECK_RES(DUP(ring, .fd = ring->ring_fd, .new_fd = FD_TARGET, .sqe_flags = modes[m]), FD_TARGET, "itself to an fd");
-		CHECK_RES(DUP(ring, .fd = 1, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED, .sqe_flags = modes[m]), -EBADF,
-			  "over that copy");
+		CHECK_RES(
+			DUP(ring, .fd = ring->ring_fd, .new_fd = FD_TARGET, .sqe_flags = modes[m]),
+			FD_TARGET, "itself to an fd");
+		CHECK_RES(DUP(ring, .fd = 1, .new_fd = FD_TARGET, .flags = DUP_OLD_FIXED,
+			      .sqe_flags = modes[m]),
+			  -EBADF, "over that copy");
 		close(FD_TARGET);
 	}
 }

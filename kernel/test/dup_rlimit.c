@@ -23,7 +23,8 @@ static void limit_to(rlim_t soft)
 
 int main(void)
 {
-	static const int beyond[] = { LIMIT, LIMIT + 1, HIGH_FD, 4095, 4096, 1 << 20, INT_MAX, -1, -2, INT_MIN };
+	static const int beyond[] = { LIMIT,   LIMIT + 1, HIGH_FD, 4095, 4096,
+				      1 << 20, INT_MAX,	  -1,	   -2,	 INT_MIN };
 	static const unsigned modes[] = { 0, IOSQE_ASYNC };
 	struct io_uring ring;
 	int source, high;
@@ -38,20 +39,25 @@ int main(void)
 
 	for (size_t m = 0; m < 2; m++) {
 		for (unsigned fixed = 0; fixed < 2; fixed++) {
-			struct dup dup = { .fd = fixed ? 1 : source, .flags = fixed ? DUP_OLD_FIXED : 0,
+			struct dup dup = { .fd = fixed ? 1 : source,
+					   .flags = fixed ? DUP_OLD_FIXED : 0,
 					   .sqe_flags = modes[m] };
 
 			for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
 				dup.new_fd = beyond[i];
-				CHECK_RES(do_dup(&ring, &dup), -EBADF, "destination %d, limit %d", beyond[i], LIMIT);
-				CHECK(!fd_open(beyond[i]), "destination %d was installed", beyond[i]);
+				CHECK_RES(do_dup(&ring, &dup), -EBADF, "destination %d, limit %d",
+					  beyond[i], LIMIT);
+				CHECK(!fd_open(beyond[i]), "destination %d was installed",
+				      beyond[i]);
 			}
 			dup.new_fd = LIMIT - 1;
-			CHECK_RES(do_dup(&ring, &dup), LIMIT - 1, "the last number below the limit");
+			CHECK_RES(do_dup(&ring, &dup), LIMIT - 1,
+				  "the last number below the limit");
 			CHECK_RES(file_id(LIMIT - 1), ID, "the last number below the limit");
 			close(LIMIT - 1);
 
-			/* the limit of now counts, not that of when the ring or its workers were made */
+			/* the limit of now counts, not that of when the ring or its workers were
+			 * made */
 			limit_to(LIMIT - 1);
 			CHECK_RES(do_dup(&ring, &dup), -EBADF, "after the limit was lowered");
 			limit_to(LIMIT);
@@ -59,12 +65,15 @@ int main(void)
 			close(LIMIT - 1);
 		}
 		/* replacing what is open beyond the limit is refused as well: dup2() does so */
-		CHECK_RES(DUP(&ring, .fd = source, .new_fd = high, .sqe_flags = modes[m]), -EBADF, "an open fd beyond the limit");
+		CHECK_RES(DUP(&ring, .fd = source, .new_fd = high, .sqe_flags = modes[m]), -EBADF,
+			  "an open fd beyond the limit");
 		CHECK_RES(file_id(high), ID, "it is still open");
-		CHECK_RES(DUP(&ring, .fd = high, .new_fd = 100, .sqe_flags = modes[m]), 100, "a source beyond the limit");
+		CHECK_RES(DUP(&ring, .fd = high, .new_fd = 100, .sqe_flags = modes[m]), 100,
+			  "a source beyond the limit");
 		close(100);
-		CHECK_RES(DUP(&ring, .fd = source, .new_fd = 500, .flags = DUP_NEW_FIXED, .sqe_flags = modes[m]), 500,
-			  "a slot beyond the limit");
+		CHECK_RES(DUP(&ring, .fd = source, .new_fd = 500, .flags = DUP_NEW_FIXED,
+			      .sqe_flags = modes[m]),
+			  500, "a slot beyond the limit");
 		slot_set(&ring, 500, -1);
 	}
 	return test_end();

@@ -34,21 +34,26 @@ static void try_all_four(struct io_uring *ring, const char *name)
 {
 	for (unsigned c = 0; c < 8; c++) {
 		bool fixed = c & 1, to_slot = c & 2;
-		struct dup dup = { .fd = fixed ? 1 : source, .new_fd = to_slot ? 3 : FD_TARGET,
-				   .flags = (fixed ? DUP_OLD_FIXED : 0) | (to_slot ? DUP_NEW_FIXED : 0),
+		struct dup dup = { .fd = fixed ? 1 : source,
+				   .new_fd = to_slot ? 3 : FD_TARGET,
+				   .flags = (fixed ? DUP_OLD_FIXED : 0) |
+					    (to_slot ? DUP_NEW_FIXED : 0),
 				   .sqe_flags = c & 4 ? IOSQE_ASYNC : 0 };
 
 		for (int round = 0; round < 3; round++)
 			CHECK_RES(do_dup(ring, &dup), dup.new_fd, "%s, combination %#x", name, c);
-		CHECK_RES(to_slot ? slot_id(ring, 3) : file_id(FD_TARGET), ID, "%s, combination %#x", name, c);
-		CHECK_RES(DUP(ring, .fd = fixed ? 2 : 2000, .new_fd = dup.new_fd, .flags = dup.flags, .sqe_flags = dup.sqe_flags),
+		CHECK_RES(to_slot ? slot_id(ring, 3) : file_id(FD_TARGET), ID,
+			  "%s, combination %#x", name, c);
+		CHECK_RES(DUP(ring, .fd = fixed ? 2 : 2000, .new_fd = dup.new_fd,
+			      .flags = dup.flags, .sqe_flags = dup.sqe_flags),
 			  -EBADF, "%s, a missing source", name);
 		/* a table that grows, a file that is flushed: whoever submits must not sleep */
 		if (!to_slot) {
 			int flushed = flush_file_make();
 
 			MUST(dup3(flushed, FD_TARGET, O_CLOEXEC));
-			CHECK_RES(do_dup(ring, &dup), FD_TARGET, "%s, over a file with ->flush()", name);
+			CHECK_RES(do_dup(ring, &dup), FD_TARGET, "%s, over a file with ->flush()",
+				  name);
 			close(flushed);
 			close(FD_TARGET);
 		}
@@ -69,15 +74,18 @@ static void try_restricted(void)
 	MUST(io_uring_register_restrictions(&ring, allow, 2));
 	MUST(io_uring_enable_rings(&ring));
 	CHECK_RES(DUP(&ring, .fd = source, .new_fd = FD_TARGET), FD_TARGET, "allowed");
-	CHECK_RES(DUP(&ring, .fd = 1, .new_fd = FD_TARGET, .sqe_flags = IOSQE_FIXED_FILE), FD_TARGET, "allowed with the flag");
-	CHECK_RES(DUP(&ring, .fd = source, .new_fd = FD_TARGET, .sqe_flags = IOSQE_ASYNC), -EACCES, "a flag that is not allowed");
+	CHECK_RES(DUP(&ring, .fd = 1, .new_fd = FD_TARGET, .sqe_flags = IOSQE_FIXED_FILE),
+		  FD_TARGET, "allowed with the flag");
+	CHECK_RES(DUP(&ring, .fd = source, .new_fd = FD_TARGET, .sqe_flags = IOSQE_ASYNC), -EACCES,
+		  "a flag that is not allowed");
 	io_uring_queue_exit(&ring);
 
 	allow[0].sqe_op = IORING_OP_NOP;
 	ring_open(&ring, 4, IORING_SETUP_R_DISABLED);
 	MUST(io_uring_register_restrictions(&ring, allow, 1));
 	MUST(io_uring_enable_rings(&ring));
-	CHECK_RES(DUP(&ring, .fd = source, .new_fd = FD_TARGET), -EACCES, "an opcode that is not allowed");
+	CHECK_RES(DUP(&ring, .fd = source, .new_fd = FD_TARGET), -EACCES,
+		  "an opcode that is not allowed");
 	io_uring_queue_exit(&ring);
 	close(FD_TARGET);
 }
@@ -122,7 +130,8 @@ static void try_name(void)
 	n = fread(trace, 1, sizeof(trace) - 1, lines);
 	trace[n] = '\0';
 	fclose(lines);
-	CHECK(strstr(trace, "opcode DUP,") || strstr(trace, "opcode DUP "), "the trace has no opcode DUP");
+	CHECK(strstr(trace, "opcode DUP,") || strstr(trace, "opcode DUP "),
+	      "the trace has no opcode DUP");
 }
 
 int main(void)

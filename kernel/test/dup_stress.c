@@ -3,11 +3,11 @@
  *
  *   dup_stress [--seed N] [--threads N] [--ops N] [--seconds N]
  *
- * The threads share one fd table. Each has fd numbers and a ring's slots of its own, of which it knows
- * at any time what is there; it puts random DUPs among them into batches, into links and into workers,
- * mixed with close(), dup2() and open(), and compares every result, file and close-on-exec bit. All of
- * them also work on a few shared numbers, of which only is known what cannot be there. One more thread
- * sleeps in read() on a number that is replaced under it.
+ * The threads share one fd table. Each has fd numbers and a ring's slots of its own, of which it
+ * knows at any time what is there; it puts random DUPs among them into batches, into links and into
+ * workers, mixed with close(), dup2() and open(), and compares every result, file and close-on-exec
+ * bit. All of them also work on a few shared numbers, of which only is known what cannot be there.
+ * One more thread sleeps in read() on a number that is replaced under it.
  *
  * The run is divided into epochs: each is a process that ends with requests in flight.
  *
@@ -29,16 +29,17 @@
 #include "harness.h"
 
 enum {
-	FILES = 12,		/* ids 0.. : memfds */
-	ID_FLUSH = FILES,	/* a file with ->flush() */
+	FILES = 12,	  /* ids 0.. : memfds */
+	ID_FLUSH = FILES, /* a file with ->flush() */
 	ID_NONE = -1,
-	FDS = 24, SLOTS = 24,	/* of each thread */
+	FDS = 24,
+	SLOTS = 24, /* of each thread */
 	BATCH = 48,
-	SHARED = 6,		/* numbers that all threads use */
+	SHARED = 6, /* numbers that all threads use */
 	MAX_THREADS = 64,
 	FIRST_FD = 256,
-	NO_FD = 4000,		/* never open */
-	HIGH_FD = 3900,		/* what must not be found by chance is up here */
+	NO_FD = 4000,	/* never open */
+	HIGH_FD = 3900, /* what must not be found by chance is up here */
 	SLEEPER_FD = 3800,
 	EPOCH_OPS = 400000,
 	LEFT_IN_FLIGHT = 16,
@@ -52,8 +53,8 @@ struct place {
 /* one request as sent, and what it must give */
 struct sent {
 	int expected;
-	bool any_slot;		/* any slot that was free */
-	bool shared;		/* the destination or -EBUSY */
+	bool any_slot; /* any slot that was free */
+	bool shared;   /* the destination or -EBUSY */
 };
 
 struct worker {
@@ -65,7 +66,7 @@ struct worker {
 	struct place fds[FDS], slots[SLOTS];
 	struct sent sent[BATCH];
 	unsigned pending;
-	int new_slot;		/* which the request for any slot got */
+	int new_slot; /* which the request for any slot got */
 	unsigned long ops;
 };
 
@@ -101,8 +102,8 @@ static bool one_in(struct worker *w, unsigned n)
 static void mismatch(struct worker *w, const char *what, int got, int expected)
 {
 	if (atomic_fetch_add(&totals->mismatches, 1) < 20)
-		printf("dup_stress: MISMATCH thread %u after %lu operations: %s: %s, not %s\n", w->index, w->ops, what,
-		       res_name(got), res_name(expected));
+		printf("dup_stress: MISMATCH thread %u after %lu operations: %s: %s, not %s\n",
+		       w->index, w->ops, what, res_name(got), res_name(expected));
 }
 
 static int free_slots(const struct worker *w)
@@ -150,8 +151,8 @@ static bool source_is_slot(const struct dup *dup)
 
 /*
  * Draws one DUP, writes down what it must give and brings the model to the state after it. Returns
- * whether the next request may follow in the same batch: not when this one may be overtaken, since it
- * goes to a worker, nor when the model does not know its result yet.
+ * whether the next request may follow in the same batch: not when this one may be overtaken, since
+ * it goes to a worker, nor when the model does not know its result yet.
  */
 static bool draw_dup(struct worker *w, struct dup *dup, struct sent *sent, bool ordered)
 {
@@ -278,10 +279,12 @@ static void do_link(struct worker *w)
 			*sent = (struct sent){ .expected = -ECANCELED };
 		} else {
 			draw_dup(w, &dup, sent, true);
-			/* this one may fail or not: too little is known to have others depend on it */
+			/* this one may fail or not: too little is known to have others depend on it
+			 */
 			if (sent->shared)
 				count = i + 1;
-			/* refused when it is taken in: then the whole link is cancelled, also what is before it */
+			/* refused when it is taken in: then the whole link is cancelled, also what
+			 * is before it */
 			if (dup.flags & ~7U || sent->expected == -EINVAL) {
 				dup = (struct dup){ .fd = NO_FD, .new_fd = w->first_fd };
 				*sent = (struct sent){ .expected = -EBADF };
@@ -316,7 +319,8 @@ static void do_async(struct worker *w)
 static void do_syscall(struct worker *w)
 {
 	unsigned i = draw(w, FDS), j = draw(w, FDS), file = draw(w, FILES);
-	int fd = w->first_fd + (int)i, other = w->first_fd + (int)j, shared = first_shared + (int)draw(w, SHARED), res, expected;
+	int fd = w->first_fd + (int)i, other = w->first_fd + (int)j,
+	    shared = first_shared + (int)draw(w, SHARED), res, expected;
 
 	w->ops++;
 	switch (draw(w, 8)) {
@@ -414,7 +418,8 @@ static void *work(void *argument)
 		verify(w, one_in(w, 500));
 		atomic_fetch_add(&totals->ops, w->ops - counted);
 		counted = w->ops;
-		if (atomic_load(&totals->ops) >= epoch_end || now_ms() >= deadline_ms || atomic_load(&totals->mismatches) > 20)
+		if (atomic_load(&totals->ops) >= epoch_end || now_ms() >= deadline_ms ||
+		    atomic_load(&totals->mismatches) > 20)
 			atomic_store(&stop, true);
 	}
 	verify(w, true);
@@ -441,7 +446,8 @@ static void *sleep_and_be_replaced(void *unused)
 		MUST(io_uring_submit(&sleeper_ring));
 		for (int i = 0; i < 2; i++) {
 			uint64_t which;
-			int res = ring_reap(&sleeper_ring, &which), expected = which == 1 ? 1 : SLEEPER_FD;
+			int res = ring_reap(&sleeper_ring, &which),
+			    expected = which == 1 ? 1 : SLEEPER_FD;
 
 			if (res != expected)
 				mismatch(&workers[0], "the sleeper", res, expected);
@@ -460,8 +466,10 @@ static void leave_in_flight(struct worker *w)
 	for (unsigned i = 0; i < LEFT_IN_FLIGHT; i++) {
 		struct io_uring_sqe *sqe = ring_sqe(&w->ring);
 
-		fill_dup(sqe, &(struct dup){ .fd = files[i % (FILES + 1)], .new_fd = i & 1 ? SLOT_ALLOC : w->first_fd + (int)i,
-					     .flags = i & 1 ? DUP_NEW_FIXED : 0, .sqe_flags = IOSQE_ASYNC });
+		fill_dup(sqe, &(struct dup){ .fd = files[i % (FILES + 1)],
+					     .new_fd = i & 1 ? SLOT_ALLOC : w->first_fd + (int)i,
+					     .flags = i & 1 ? DUP_NEW_FIXED : 0,
+					     .sqe_flags = IOSQE_ASYNC });
 	}
 	MUST(io_uring_submit(&w->ring));
 }
@@ -489,7 +497,8 @@ static void run_epoch(unsigned epoch)
 	}
 	ring_open(&sleeper_ring, 4, 0);
 	MUST(pipe2(sleeper_pipe, O_CLOEXEC));
-	/* the lowest numbers that are free, which open() picks: nothing below may come or go from here on */
+	/* the lowest numbers that are free, which open() picks: nothing below may come or go from
+	 * here on */
 	first_shared = (int)MUST(fcntl(files[0], F_DUPFD, 0));
 	MUST(-pthread_create(&sleeper, NULL, sleep_and_be_replaced, NULL));
 	for (unsigned i = 0; i < threads; i++)
@@ -503,13 +512,15 @@ static void run_epoch(unsigned epoch)
 	_exit(EXIT_GOOD);
 }
 
-static unsigned long number(const char *option, const char *text, unsigned long least, unsigned long most)
+static unsigned long number(const char *option, const char *text, unsigned long least,
+			    unsigned long most)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 0);
 
 	if (*end || !*text || value < least || value > most) {
-		fprintf(stderr, "dup_stress: %s %s: not a number from %lu to %lu\n", option, text, least, most);
+		fprintf(stderr, "dup_stress: %s %s: not a number from %lu to %lu\n", option, text,
+			least, most);
 		exit(EXIT_USAGE);
 	}
 	return value;
@@ -544,18 +555,21 @@ int main(int argc, char **argv)
 			seconds = number("--seconds", optarg, 1, 86400);
 			break;
 		default:
-			fprintf(stderr, "usage: dup_stress [--seed N] [--threads N] [--ops N] [--seconds N]\n");
+			fprintf(stderr,
+				"usage: dup_stress [--seed N] [--threads N] [--ops N] [--seconds N]\n");
 			return EXIT_USAGE;
 		}
 	}
 	test_start("dup_stress");
-	printf("dup_stress: seed %llu, %u threads, %lu operations or %lu s\n", (unsigned long long)seed, threads, ops_wanted,
-	       seconds);
+	printf("dup_stress: seed %llu, %u threads, %lu operations or %lu s\n",
+	       (unsigned long long)seed, threads, ops_wanted, seconds);
 	deadline_ms = started + seconds * 1000;
-	totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	MUST(totals == MAP_FAILED ? -1 : 0);
 
-	while ((ops = atomic_load(&totals->ops)) < ops_wanted && now_ms() < deadline_ms && !atomic_load(&totals->mismatches)) {
+	while ((ops = atomic_load(&totals->ops)) < ops_wanted && now_ms() < deadline_ms &&
+	       !atomic_load(&totals->mismatches)) {
 		pid_t child;
 		int status;
 
@@ -571,9 +585,11 @@ int main(int argc, char **argv)
 			break;
 	}
 	printf("dup_stress: seed %llu: %lu operations, %lu of them DUPs, %lu epochs, %lu sleepers, %lu mismatches, %.1f s\n",
-	       (unsigned long long)seed, ops, atomic_load(&totals->dups), atomic_load(&totals->epochs),
-	       atomic_load(&totals->sleepers), atomic_load(&totals->mismatches), (double)(now_ms() - started) / 1000);
-	CHECK(atomic_load(&totals->mismatches) == 0, "%lu mismatches", atomic_load(&totals->mismatches));
+	       (unsigned long long)seed, ops, atomic_load(&totals->dups),
+	       atomic_load(&totals->epochs), atomic_load(&totals->sleepers),
+	       atomic_load(&totals->mismatches), (double)(now_ms() - started) / 1000);
+	CHECK(atomic_load(&totals->mismatches) == 0, "%lu mismatches",
+	      atomic_load(&totals->mismatches));
 	CHECK(ops >= ops_wanted, "%lu operations in %lu s, not %lu", ops, seconds, ops_wanted);
 	return test_end();
 }

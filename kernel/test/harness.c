@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FAILURES_SHOWN	20
-#define FILE_MAGIC	0x64757000u
+#define FAILURES_SHOWN 20
+#define FILE_MAGIC     0x64757000u
 
 static const char *test_name = "?";
 static unsigned long checks, failures;
@@ -34,7 +34,8 @@ uint64_t now_ms(void)
 static bool opcode_known(void)
 {
 	struct io_uring_probe *probe = io_uring_get_probe();
-	bool known = probe && probe->last_op >= OP_DUP && (probe->ops[OP_DUP].flags & IO_URING_OP_SUPPORTED);
+	bool known = probe && probe->last_op >= OP_DUP &&
+		     (probe->ops[OP_DUP].flags & IO_URING_OP_SUPPORTED);
 
 	io_uring_free_probe(probe);
 	return known;
@@ -65,7 +66,8 @@ int test_end(void)
 	return failures || !checks ? EXIT_BAD : EXIT_GOOD;
 }
 
-static void say_failure(const char *file, int line, const char *what, const char *format, va_list args)
+static void say_failure(const char *file, int line, const char *what, const char *format,
+			va_list args)
 {
 	const char *base = strrchr(file, '/');
 
@@ -153,8 +155,8 @@ void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup)
 	sqe->opcode = OP_DUP;
 	sqe->flags = (__u8)dup->sqe_flags;
 	sqe->fd = dup->fd;
-	sqe->splice_fd_in = dup->new_fd;	/* dup_new_fd */
-	sqe->rw_flags = (int)dup->flags;	/* dup_flags */
+	sqe->splice_fd_in = dup->new_fd; /* dup_new_fd */
+	sqe->rw_flags = (int)dup->flags; /* dup_flags */
 	sqe->personality = (__u16)dup->personality;
 }
 
@@ -283,7 +285,8 @@ int flush_file_make(void)
 	char name[64];
 	int fd;
 
-	snprintf(name, sizeof(name), "/dup-%d-%u", getpid(), __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED));
+	snprintf(name, sizeof(name), "/dup-%d-%u", getpid(),
+		 __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED));
 	fd = (int)MUST(mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attr));
 	MUST(mq_unlink(name));
 	return fd;

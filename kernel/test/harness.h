@@ -14,20 +14,20 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define OP_DUP			65	/* after IORING_OP_URING_CMD128 */
-#define DUP_NO_CLOEXEC		(1U << 0)
-#define DUP_OLD_FIXED		(1U << 1)
-#define DUP_NEW_FIXED		(1U << 2)
-#define SLOT_ALLOC		((int)~0U)
+#define OP_DUP	       65 /* after IORING_OP_URING_CMD128 */
+#define DUP_NO_CLOEXEC (1U << 0)
+#define DUP_OLD_FIXED  (1U << 1)
+#define DUP_NEW_FIXED  (1U << 2)
+#define SLOT_ALLOC     ((int)~0U)
 
 enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2, EXIT_SKIP = 77 };
 
 /* one DUP as an application would ask for it */
 struct dup {
-	int fd;			/* source: fd or slot */
-	int new_fd;		/* destination: fd, slot or SLOT_ALLOC */
-	unsigned flags;		/* DUP_* */
-	unsigned sqe_flags;	/* IOSQE_* */
+	int fd;		    /* source: fd or slot */
+	int new_fd;	    /* destination: fd, slot or SLOT_ALLOC */
+	unsigned flags;	    /* DUP_* */
+	unsigned sqe_flags; /* IOSQE_* */
 	int personality;
 };
 
@@ -57,24 +57,24 @@ const char *res_name(int res);
 void ring_open(struct io_uring *ring, unsigned entries, unsigned flags);
 struct io_uring_sqe *ring_sqe(struct io_uring *ring);
 void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup);
-int ring_submit_wait(struct io_uring *ring);	/* submits one, returns the result of one */
-int ring_reap(struct io_uring *ring, uint64_t *user_data);	/* waits, at most WAIT_S */
+int ring_submit_wait(struct io_uring *ring); /* submits one, returns the result of one */
+int ring_reap(struct io_uring *ring, uint64_t *user_data); /* waits, at most WAIT_S */
 
 int do_dup(struct io_uring *ring, const struct dup *dup);
 #define DUP(ring, ...) do_dup(ring, &(struct dup){ __VA_ARGS__ })
 
 /* Files that tell which one they are: a memfd with its name as contents. */
 int file_make(uint32_t id);
-int file_id(int fd);				/* -errno if it is no such file */
-int slot_id(struct io_uring *ring, int slot);	/* the same for a direct descriptor */
+int file_id(int fd);			      /* -errno if it is no such file */
+int slot_id(struct io_uring *ring, int slot); /* the same for a direct descriptor */
 
 bool fd_open(int fd);
 bool fd_cloexec(int fd);
-int fd_free_above(int from);		/* a number that is not in use */
-bool pipe_hung_up(int read_end);	/* is the last write end gone? waits for it */
-bool pipe_alive(int read_end);		/* is there a write end? does not wait */
+int fd_free_above(int from);	 /* a number that is not in use */
+bool pipe_hung_up(int read_end); /* is the last write end gone? waits for it */
+bool pipe_alive(int read_end);	 /* is there a write end? does not wait */
 
-void slot_set(struct io_uring *ring, int slot, int fd);	/* fd < 0 empties it */
+void slot_set(struct io_uring *ring, int slot, int fd); /* fd < 0 empties it */
 void slots_register(struct io_uring *ring, unsigned count);
 
 /* a file with a ->flush() method: a POSIX message queue */
@@ -87,13 +87,14 @@ int flush_file_make(void);
 struct slow_fs;
 struct slow_fs *slow_fs_mount(void);
 void slow_fs_unmount(struct slow_fs *fs);
-int slow_fs_open(struct slow_fs *fs);		/* a new fd of the file */
-void slow_fs_hold(struct slow_fs *fs, bool hold);	/* answer no FLUSH until released */
-bool slow_fs_wait_flush(struct slow_fs *fs);	/* until a FLUSH is being held */
+int slow_fs_open(struct slow_fs *fs);		  /* a new fd of the file */
+void slow_fs_hold(struct slow_fs *fs, bool hold); /* answer no FLUSH until released */
+bool slow_fs_wait_flush(struct slow_fs *fs);	  /* until a FLUSH is being held */
 unsigned slow_fs_flushes(struct slow_fs *fs);
 unsigned slow_fs_releases(struct slow_fs *fs);
 
-/* how many io-wq workers this process has: one comes into being with the first request that is punted */
+/* how many io-wq workers this process has: one comes into being with the first request that is
+ * punted */
 int io_workers(void);
 
 uint64_t now_ms(void);

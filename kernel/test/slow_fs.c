@@ -19,13 +19,13 @@
 enum { ROOT_NODE = 1, FILE_NODE = 2, HELD_MAX = 64, BUFFER = 1 << 17 };
 
 struct slow_fs {
-	int fd;			/* /dev/fuse */
+	int fd; /* /dev/fuse */
 	pthread_t server;
 	char dir[64], path[80];
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	bool hold;
-	uint64_t held[HELD_MAX];	/* FLUSH requests that wait for their answer */
+	uint64_t held[HELD_MAX]; /* FLUSH requests that wait for their answer */
 	unsigned held_count, flushes, releases;
 	char buffer[BUFFER];
 };
@@ -35,7 +35,9 @@ static void reply(struct slow_fs *fs, uint64_t unique, int error, const void *bo
 	struct {
 		struct fuse_out_header header;
 		char body[256];
-	} out = { .header = { .len = (uint32_t)(sizeof(out.header) + size), .error = error, .unique = unique } };
+	} out = { .header = { .len = (uint32_t)(sizeof(out.header) + size),
+			      .error = error,
+			      .unique = unique } };
 
 	if (size)
 		memcpy(out.body, body, size);
@@ -70,7 +72,9 @@ static void handle_flush(struct slow_fs *fs, uint64_t unique)
 
 static void handle(struct slow_fs *fs, const struct fuse_in_header *in)
 {
-	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096 };
+	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION,
+				      .minor = 31,
+				      .max_write = 4096 };
 	struct fuse_entry_out entry = { .nodeid = FILE_NODE, .attr = attributes(FILE_NODE) };
 	struct fuse_attr_out attr = { .attr = attributes(in->nodeid) };
 	struct fuse_open_out opened = { .fh = 1 };
@@ -101,7 +105,7 @@ static void handle(struct slow_fs *fs, const struct fuse_in_header *in)
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
 	case FUSE_INTERRUPT:
-		break;	/* these have no answer */
+		break; /* these have no answer */
 	default:
 		reply(fs, in->unique, -ENOSYS, NULL, 0);
 	}
@@ -119,7 +123,7 @@ static void *serve(void *argument)
 		else if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
 			continue;
 		else
-			return NULL;	/* unmounted */
+			return NULL; /* unmounted */
 	}
 }
 
