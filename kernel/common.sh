@@ -56,6 +56,18 @@ hash_of()
 	cat -- "$@" | sha256sum | cut -c1-16
 }
 
+# fill_markers NAME NEW FILE: what stands in FILE between the lines <!-- NAME --> and <!-- end of NAME -->
+# becomes the contents of NEW; the file is replaced whole or not at all
+fill_markers()
+{
+	awk -v name="$1" -v new="$2" '
+		$0 == "<!-- " name " -->" { print; while ((getline line <new) > 0) print line; skip = 1; next }
+		$0 == "<!-- end of " name " -->" { skip = 0 }
+		!skip { print }' "$3" >"$3.partial.$$"
+	chmod --reference="$3" "$3.partial.$$"
+	mv "$3.partial.$$" "$3"
+}
+
 make_cache()
 {
 	[[ $CACHE == /* ]] || die "the cache $CACHE is no absolute path; set ACCEPT_DUP_CACHE to one"

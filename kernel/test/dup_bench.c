@@ -47,7 +47,6 @@ enum {
 
 #define SCHEMA	    1
 #define OPENED_PATH "/dev/null"
-#define LOCK_CLASS  "&newf->file_lock:"
 
 struct method;
 
@@ -224,37 +223,6 @@ static const struct method methods[] = {
 };
 
 #define METHODS ((unsigned)(sizeof(methods) / sizeof(methods[0])))
-
-struct lock_counts {
-	bool known;
-	unsigned long long contentions, acquisitions;
-};
-
-/* The counts are those of when the file is opened. That itself counts: as it does in the idle
- * window. */
-static struct lock_counts read_lock_stat(void)
-{
-	static char text[1 << 20];
-	struct lock_counts counts = { 0 };
-	size_t size = 0;
-	ssize_t n;
-	char *line;
-	int fd = open("/proc/lock_stat", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return counts;
-	while (size < sizeof(text) - 1 && (n = read(fd, text + size, sizeof(text) - 1 - size)) > 0)
-		size += (size_t)n;
-	close(fd);
-	text[size] = '\0';
-	line = strstr(text, LOCK_CLASS);
-	if (!line)
-		return counts;
-	/* con-bounces contentions wait: min max total avg, acq-bounces acquisitions */
-	counts.known = sscanf(line + strlen(LOCK_CLASS), "%*u %llu %*f %*f %*f %*f %*u %llu",
-			      &counts.contentions, &counts.acquisitions) == 2;
-	return counts;
-}
 
 static void *run_thread(void *argument)
 {

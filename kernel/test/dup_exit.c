@@ -83,7 +83,7 @@ static void child_main(const struct ending *ending, int pipe_write_end, struct s
 
 static bool ends_in_time(pid_t child)
 {
-	for (uint64_t end = now_ms() + WAIT_S * 1000; now_ms() < end; usleep(1000)) {
+	for (uint64_t end = now_ms() + wait_ms(); now_ms() < end; usleep(1000)) {
 		int status;
 
 		if (waitpid(child, &status, WNOHANG) == child)

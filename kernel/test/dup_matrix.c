@@ -318,7 +318,7 @@ static void reserve_start(pthread_t *thread, char *path)
 	reserved_fd = probe; /* the lowest that is free: what the next open() takes */
 	MUST(-pthread_create(thread, NULL, reserve_fd, path));
 	/* until then a dup() onto it succeeds, and has to be taken back */
-	for (uint64_t end = now_ms() + WAIT_S * 1000; now_ms() < end; usleep(1000)) {
+	for (uint64_t end = now_ms() + wait_ms(); now_ms() < end; usleep(1000)) {
 		probe = dup(source_fd);
 		close(probe);
 		if (probe != reserved_fd)

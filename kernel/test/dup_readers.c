@@ -41,7 +41,7 @@ static void wait_asleep(struct reader *reader)
 {
 	char path[64];
 
-	for (uint64_t end = now_ms() + WAIT_S * 1000; now_ms() < end; usleep(500)) {
+	for (uint64_t end = now_ms() + wait_ms(); now_ms() < end; usleep(500)) {
 		int tid = __atomic_load_n(&reader->started, __ATOMIC_ACQUIRE), call = -1;
 		FILE *file;
 
@@ -95,7 +95,7 @@ static void try_threads(unsigned sqe_flags, bool sockets)
 	CHECK(done == READERS, "%d readers", done);
 	/* the last of them took the old file along */
 	errno = 0;
-	for (uint64_t end = now_ms() + WAIT_S * 1000; now_ms() < end; usleep(500))
+	for (uint64_t end = now_ms() + wait_ms(); now_ms() < end; usleep(500))
 		if (write(old[1], "x", 1) < 0)
 			break;
 	CHECK(errno == EPIPE, "the old file was not released");

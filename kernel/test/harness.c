@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define FAILURES_SHOWN 20
+#define LOCK_CLASS     "&newf->file_lock:"
 #define FILE_MAGIC     0x64757000u
 
 static const char *test_name = "?";
@@ -29,6 +30,16 @@ uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static bool impatient(void)
+{
+	return getenv("DUP_TEST_FIRST_FAILURE") != NULL;
+}
+
+uint64_t wait_ms(void)
+{
+	return (impatient() ? IMPATIENT_S : WAIT_S) * 1000;
 }
 
 static bool opcode_known(void)
@@ -78,6 +89,10 @@ static void say_failure(const char *file, int line, const char *what, const char
 	vprintf(format, args);
 	printf("\n");
 	funlockfile(stdout);
+	if (impatient()) {
+		fflush(stdout);
+		_exit(EXIT_BAD);
+	}
 }
 
 bool check_(bool good, const char *file, int line, const char *what, const char *format, ...)
@@ -162,7 +177,7 @@ void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup)
 
 int ring_reap(struct io_uring *ring, uint64_t *user_data)
 {
-	struct __kernel_timespec limit = { .tv_sec = WAIT_S };
+	struct __kernel_timespec limit = { .tv_sec = (long long)wait_ms() / 1000 };
 	struct io_uring_cqe *cqe;
 	int res;
 
@@ -170,7 +185,8 @@ int ring_reap(struct io_uring *ring, uint64_t *user_data)
 		res = io_uring_wait_cqe_timeout(ring, &cqe, &limit);
 	while (res == -EINTR);
 	if (res == -ETIME) {
-		printf("%s: cannot go on: no completion within %d s\n", test_name, WAIT_S);
+		printf("%s: cannot go on: no completion within %llu s\n", test_name,
+		       (unsigned long long)wait_ms() / 1000);
 		exit(EXIT_BAD);
 	}
 	MUST(res);
@@ -256,7 +272,7 @@ bool pipe_hung_up(int read_end)
 {
 	struct pollfd poll_fd = { .fd = read_end };
 
-	return poll(&poll_fd, 1, WAIT_S * 1000) == 1 && (poll_fd.revents & POLLHUP);
+	return poll(&poll_fd, 1, (int)wait_ms()) == 1 && (poll_fd.revents & POLLHUP);
 }
 
 bool pipe_alive(int read_end)
@@ -290,4 +306,28 @@ int flush_file_make(void)
 	fd = (int)MUST(mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attr));
 	MUST(mq_unlink(name));
 	return fd;
+}
+
+struct lock_counts read_lock_stat(void)
+{
+	static char text[1 << 20];
+	struct lock_counts counts = { 0 };
+	size_t size = 0;
+	ssize_t n;
+	char *line;
+	int fd = open("/proc/lock_stat", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return counts;
+	while (size < sizeof(text) - 1 && (n = read(fd, text + size, sizeof(text) - 1 - size)) > 0)
+		size += (size_t)n;
+	close(fd);
+	text[size] = '\0';
+	line = strstr(text, LOCK_CLASS);
+	if (!line)
+		return counts;
+	/* con-bounces contentions wait: min max total avg, acq-bounces acquisitions */
+	counts.known = sscanf(line + strlen(LOCK_CLASS), "%*u %llu %*f %*f %*f %*f %*u %llu",
+			      &counts.contentions, &counts.acquisitions) == 2;
+	return counts;
 }

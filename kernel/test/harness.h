@@ -37,7 +37,11 @@ void test_start(const char *name);
 /* The exit code: prints the number of checks and of failures. */
 int test_end(void);
 
-/* Counts a check; when it fails, says where and what. */
+/*
+ * Counts a check; when it fails, says where and what. With DUP_TEST_FIRST_FAILURE in the
+ * environment the first one that fails ends the test, and nothing is waited for longer than
+ * IMPATIENT_S: for kernel/test/mutants, which only has to know that a test fails.
+ */
 #define CHECK(condition, ...) check_(!!(condition), __FILE__, __LINE__, #condition, __VA_ARGS__)
 bool check_(bool good, const char *file, int line, const char *what, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -58,7 +62,7 @@ void ring_open(struct io_uring *ring, unsigned entries, unsigned flags);
 struct io_uring_sqe *ring_sqe(struct io_uring *ring);
 void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup);
 int ring_submit_wait(struct io_uring *ring); /* submits one, returns the result of one */
-int ring_reap(struct io_uring *ring, uint64_t *user_data); /* waits, at most WAIT_S */
+int ring_reap(struct io_uring *ring, uint64_t *user_data); /* waits, at most wait_ms() */
 
 int do_dup(struct io_uring *ring, const struct dup *dup);
 #define DUP(ring, ...) do_dup(ring, &(struct dup){ __VA_ARGS__ })
@@ -92,13 +96,27 @@ void slow_fs_hold(struct slow_fs *fs, bool hold); /* answer no FLUSH until relea
 bool slow_fs_wait_flush(struct slow_fs *fs);	  /* until a FLUSH is being held */
 unsigned slow_fs_flushes(struct slow_fs *fs);
 unsigned slow_fs_releases(struct slow_fs *fs);
+bool slow_fs_gave_up(struct slow_fs *fs); /* was a FLUSH held for wait_ms() and then let go? */
 
 /* how many io-wq workers this process has: one comes into being with the first request that is
  * punted */
 int io_workers(void);
 
+/*
+ * What /proc/lock_stat says of file_lock, of all processes together; not known where there is none.
+ * The counts are those of when the file is opened; that counts itself.
+ */
+struct lock_counts {
+	bool known;
+	unsigned long long contentions, acquisitions;
+};
+struct lock_counts read_lock_stat(void);
+
 uint64_t now_ms(void);
 
-#define WAIT_S 30
+/* how long to wait for what has to come: WAIT_S, or IMPATIENT_S */
+uint64_t wait_ms(void);
+
+enum { WAIT_S = 30, IMPATIENT_S = 8 };
 
 #endif

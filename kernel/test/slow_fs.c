@@ -1,32 +1,45 @@
 /*
  * slow_fs.c - the least FUSE file system with a file whose ->flush() can be held up. See harness.h.
  *
- * One thread answers the kernel: the root folder, one file in it, and FLUSH when it is allowed to.
+ * A process of its own answers the kernel: the root folder, one file in it, and FLUSH when it is
+ * allowed to. It is no thread, and the process that mounts does not keep /dev/fuse: one that sleeps
+ * in ->flush() cannot be killed, so the server must outlive whoever it serves, and when it goes,
+ * the kernel ends what waits for it. A FLUSH is held for so long only: whoever should not have
+ * waited for it goes on then, and the test that asks slow_fs_gave_up() fails instead of hanging.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
 
-enum { ROOT_NODE = 1, FILE_NODE = 2, HELD_MAX = 64, BUFFER = 1 << 17 };
+enum { ROOT_NODE = 1, FILE_NODE = 2, HELD_MAX = 64, BUFFER = 1 << 17, TICK_MS = 5 };
 
+/* shared by the tests and the server */
 struct slow_fs {
-	int fd; /* /dev/fuse */
-	pthread_t server;
+	pid_t server;
 	char dir[64], path[80];
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	bool hold;
-	uint64_t held[HELD_MAX]; /* FLUSH requests that wait for their answer */
+	bool hold, gave_up;
 	unsigned held_count, flushes, releases;
+
+	/* the server's own */
+	int fd;			 /* /dev/fuse */
+	uint64_t held[HELD_MAX]; /* FLUSH requests that wait for their answer */
+	uint64_t held_since_ms;
 	char buffer[BUFFER];
 };
 
@@ -55,19 +68,48 @@ static struct fuse_attr attributes(uint64_t node)
 	};
 }
 
+static void lock(struct slow_fs *fs)
+{
+	/* a holder that was killed leaves nothing half done */
+	if (pthread_mutex_lock(&fs->mutex) == EOWNERDEAD)
+		pthread_mutex_consistent(&fs->mutex);
+}
+
 static void handle_flush(struct slow_fs *fs, uint64_t unique)
 {
 	bool held;
 
-	pthread_mutex_lock(&fs->mutex);
+	lock(fs);
 	fs->flushes++;
 	held = fs->hold && fs->held_count < HELD_MAX;
-	if (held)
+	if (held) {
+		if (!fs->held_count)
+			fs->held_since_ms = now_ms();
 		fs->held[fs->held_count++] = unique;
+	}
 	pthread_cond_broadcast(&fs->changed);
 	pthread_mutex_unlock(&fs->mutex);
 	if (!held)
 		reply(fs, unique, 0, NULL, 0);
+}
+
+/* answers what was held, once it may be or has been for too long */
+static void release_held(struct slow_fs *fs)
+{
+	bool too_long;
+
+	lock(fs);
+	too_long = fs->held_count && fs->hold && now_ms() - fs->held_since_ms > wait_ms();
+	if (too_long) {
+		fs->gave_up = true;
+		fs->hold = false;
+	}
+	if (!fs->hold) {
+		for (unsigned i = 0; i < fs->held_count; i++)
+			reply(fs, fs->held[i], 0, NULL, 0);
+		fs->held_count = 0;
+	}
+	pthread_mutex_unlock(&fs->mutex);
 }
 
 static void handle(struct slow_fs *fs, const struct fuse_in_header *in)
@@ -96,7 +138,7 @@ static void handle(struct slow_fs *fs, const struct fuse_in_header *in)
 		handle_flush(fs, in->unique);
 		break;
 	case FUSE_RELEASE:
-		pthread_mutex_lock(&fs->mutex);
+		lock(fs);
 		fs->releases++;
 		pthread_cond_broadcast(&fs->changed);
 		pthread_mutex_unlock(&fs->mutex);
@@ -111,37 +153,64 @@ static void handle(struct slow_fs *fs, const struct fuse_in_header *in)
 	}
 }
 
-static void *serve(void *argument)
+static void serve(struct slow_fs *fs)
 {
-	struct slow_fs *fs = argument;
+	struct pollfd poll_fd = { .fd = fs->fd, .events = POLLIN };
 
 	for (;;) {
-		ssize_t n = read(fs->fd, fs->buffer, sizeof(fs->buffer));
+		ssize_t n;
 
+		release_held(fs);
+		if (poll(&poll_fd, 1, TICK_MS) == 0)
+			continue;
+		n = read(fs->fd, fs->buffer, sizeof(fs->buffer));
 		if (n >= (ssize_t)sizeof(struct fuse_in_header))
 			handle(fs, (struct fuse_in_header *)fs->buffer);
-		else if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
-			continue;
-		else
-			return NULL; /* unmounted */
+		else if (n >= 0 || (errno != EINTR && errno != EAGAIN && errno != ENOENT))
+			return; /* unmounted */
 	}
+}
+
+static void start_server(struct slow_fs *fs)
+{
+	pid_t parent = getpid();
+
+	fs->server = (pid_t)MUST(fork());
+	if (fs->server)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* it must not keep what the test is about to see closed */
+	close_range(STDERR_FILENO + 1, (unsigned)fs->fd - 1, 0);
+	close_range((unsigned)fs->fd + 1, ~0U, 0);
+	if (getppid() == parent)
+		serve(fs);
+	_exit(EXIT_GOOD);
 }
 
 struct slow_fs *slow_fs_mount(void)
 {
-	struct slow_fs *fs = calloc(1, sizeof(*fs));
+	struct slow_fs *fs =
+		mmap(NULL, sizeof(*fs), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_t mutex_attr;
+	pthread_condattr_t cond_attr;
 	char options[128];
 
-	MUST(fs ? 0 : -ENOMEM);
-	pthread_mutex_init(&fs->mutex, NULL);
-	pthread_cond_init(&fs->changed, NULL);
+	MUST(fs == MAP_FAILED ? -1 : 0);
+	pthread_mutexattr_init(&mutex_attr);
+	pthread_mutexattr_setpshared(&mutex_attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&mutex_attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&fs->mutex, &mutex_attr);
+	pthread_condattr_init(&cond_attr);
+	pthread_condattr_setpshared(&cond_attr, PTHREAD_PROCESS_SHARED);
+	pthread_cond_init(&fs->changed, &cond_attr);
 	strcpy(fs->dir, "/tmp/slow_fs.XXXXXX");
 	MUST(mkdtemp(fs->dir) ? 0 : -1);
 	snprintf(fs->path, sizeof(fs->path), "%s/file", fs->dir);
 	fs->fd = (int)MUST(open("/dev/fuse", O_RDWR | O_CLOEXEC));
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fs->fd);
 	MUST(mount("slow_fs", fs->dir, "fuse", MS_NOSUID | MS_NODEV, options));
-	MUST(-pthread_create(&fs->server, NULL, serve, fs));
+	start_server(fs);
+	close(fs->fd);
 	return fs;
 }
 
@@ -149,10 +218,11 @@ void slow_fs_unmount(struct slow_fs *fs)
 {
 	slow_fs_hold(fs, false);
 	MUST(umount2(fs->dir, MNT_DETACH));
-	pthread_join(fs->server, NULL);
-	close(fs->fd);
+	/* with the server goes the connection, whoever still has the file open */
+	kill(fs->server, SIGKILL);
+	MUST(waitpid(fs->server, NULL, 0));
 	rmdir(fs->dir);
-	free(fs);
+	munmap(fs, sizeof(*fs));
 }
 
 int slow_fs_open(struct slow_fs *fs)
@@ -162,13 +232,8 @@ int slow_fs_open(struct slow_fs *fs)
 
 void slow_fs_hold(struct slow_fs *fs, bool hold)
 {
-	pthread_mutex_lock(&fs->mutex);
+	lock(fs);
 	fs->hold = hold;
-	if (!hold) {
-		for (unsigned i = 0; i < fs->held_count; i++)
-			reply(fs, fs->held[i], 0, NULL, 0);
-		fs->held_count = 0;
-	}
 	pthread_mutex_unlock(&fs->mutex);
 }
 
@@ -176,14 +241,16 @@ bool slow_fs_wait_flush(struct slow_fs *fs)
 {
 	struct timespec end;
 	int error = 0;
+	bool held;
 
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += WAIT_S;
-	pthread_mutex_lock(&fs->mutex);
+	end.tv_sec += wait_ms() / 1000;
+	lock(fs);
 	while (!fs->held_count && !error)
 		error = pthread_cond_timedwait(&fs->changed, &fs->mutex, &end);
+	held = fs->held_count > 0;
 	pthread_mutex_unlock(&fs->mutex);
-	return !error;
+	return held;
 }
 
 unsigned slow_fs_flushes(struct slow_fs *fs)
@@ -194,6 +261,11 @@ unsigned slow_fs_flushes(struct slow_fs *fs)
 unsigned slow_fs_releases(struct slow_fs *fs)
 {
 	return __atomic_load_n(&fs->releases, __ATOMIC_ACQUIRE);
+}
+
+bool slow_fs_gave_up(struct slow_fs *fs)
+{
+	return __atomic_load_n(&fs->gave_up, __ATOMIC_ACQUIRE);
 }
 
 int io_workers(void)
