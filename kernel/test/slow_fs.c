@@ -173,11 +173,13 @@ static void serve(struct slow_fs *fs)
 
 static void start_server(struct slow_fs *fs)
 {
-	pid_t parent = getpid();
+	pid_t parent = getpid(), server = (pid_t)MUST(fork());
 
-	fs->server = (pid_t)MUST(fork());
-	if (fs->server)
+	/* what is shared is the parent's to write: the child's would be zero */
+	if (server) {
+		fs->server = server;
 		return;
+	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* it must not keep what the test is about to see closed */
 	close_range(STDERR_FILENO + 1, (unsigned)fs->fd - 1, 0);
