@@ -6,17 +6,29 @@
 
 #include <stdio.h>
 
+struct report_files {
+	const char *const *in; /* the records' files, for the text */
+	size_t n_in;
+	const char *csv;   /* as seen from the report; NULL: there is none */
+	const char *plots; /* their folder, as seen from the report; NULL: there are none */
+};
+
 /* Markdown, from the records and nothing else: the same records give the same bytes. */
-void report_markdown(FILE *out, const struct report_data *data, const char *const *files,
-		     size_t n_files);
+void report_markdown(FILE *out, const struct report_data *data, const struct report_files *files);
 
 /* Parts of it. */
-void report_short(FILE *out, const struct report_data *data);
-void report_print_load(FILE *out, json_t *record);
+void report_answer(FILE *out, const struct report_data *data);
+void report_sections(FILE *out, const struct report_data *data, const char *plots);
+void report_no_gain(FILE *out, const struct report_data *data);
 
 /* One line a record. */
 void report_csv(FILE *out, json_t *records);
 
 int report_command(int argc, char **argv);
+int compare_command(int argc, char **argv);
+
+/* Reads records and notes the file in each. false: said why on stderr, after "accept-bench COMMAND:
+ * " */
+bool report_read(const char *command, const char *path, json_t *records);
 
 #endif

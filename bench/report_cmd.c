@@ -3,7 +3,8 @@
 #include "option.h"
 #include "record.h"
 #include "report.h"
-#include "report_svg.h"
+#include "report_plot.h"
+#include "report_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -70,89 +71,144 @@ static int write_file(const char *path, const char *text, size_t len)
 	return code;
 }
 
-/* A printer's text into a file. `print` returns false when there is nothing to write. */
-static int write_printed(const char *path, bool (*print)(FILE *out, void *arg), void *arg)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *memory = open_memstream(&text, &len);
-	int code = EXIT_OK;
-	bool any;
-
-	if (!memory)
-		return complain("hold the text of", path);
-	any = print(memory, arg);
-	fclose(memory);
-	if (any)
-		code = write_file(path, text, len);
-	free(text);
-	return code;
-}
+/* One file of the report, made before any is written. */
+struct product {
+	char *path, *text;
+	size_t len;
+};
 
 struct report {
 	json_t *records;
-	const struct text_list *in;
 	struct report_data data;
-	size_t machine;
-	const struct report_chart *chart;
+	struct report_files files;
+	size_t n;
+	struct product product[256];
 };
 
-static bool print_markdown(FILE *out, void *arg)
+static FILE *begin(struct report *report, const char *folder, const char *name)
 {
-	struct report *report = arg;
+	struct product *product = &report->product[report->n++];
+	FILE *out = open_memstream(&product->text, &product->len);
 
-	report_markdown(out, &report->data, report->in->item, report->in->n);
-	return true;
+	if (!out || asprintf(&product->path, "%s%s%s", folder, *folder ? "/" : "", name) < 0)
+		abort();
+	return out;
 }
 
-static bool print_csv(FILE *out, void *arg)
+static int make_plots(struct report *report, const char *folder)
 {
-	struct report *report = arg;
+	const size_t most = sizeof(report->product) / sizeof(report->product[0]) - 2;
+	char name[64], why[512], *svg;
+	size_t len;
+	int ret = 1;
 
-	report_csv(out, report->records);
-	return true;
-}
+	for (size_t i = 0; i < most && ret > 0; i++) {
+		ret = report_plot(&report->data, i, name, sizeof(name), &svg, &len, why,
+				  sizeof(why));
+		if (ret > 0) {
+			FILE *out = begin(report, folder, name);
 
-static bool print_chart(FILE *out, void *arg)
-{
-	struct report *report = arg;
-
-	return report_svg(out, &report->data.machines[report->machine], report->machine,
-			  report->chart);
-}
-
-static int write_charts(struct report *report, const char *folder)
-{
-	char path[4096];
-
-	for (report->machine = 0; report->machine < report->data.n_machines; report->machine++) {
-		for (size_t c = 0; c < report_n_charts; c++) {
-			int code;
-
-			report->chart = &report_charts[c];
-			snprintf(path, sizeof(path), "%s/%c-%s.svg", folder,
-				 (char)('a' + report->machine % 26), report->chart->name);
-			code = write_printed(path, print_chart, report);
-			if (code != EXIT_OK)
-				return code;
+			fwrite(svg, 1, len, out);
+			fclose(out);
+			free(svg);
 		}
 	}
+	if (ret < 0)
+		fprintf(stderr, "accept-bench report: %s\n", why);
+	return ret < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+/* All of it in memory first: when something cannot be made, nothing is written. */
+static int make(struct report *report, const char *out_path, const char *csv, const char *charts)
+{
+	FILE *out;
+
+	if (charts && make_plots(report, charts) != EXIT_OK)
+		return EXIT_FAILED;
+	if (csv) {
+		out = begin(report, "", csv);
+		report_csv(out, report->records);
+		fclose(out);
+	}
+	out = begin(report, "", out_path);
+	report_markdown(out, &report->data, &report->files);
+	fclose(out);
 	return EXIT_OK;
 }
 
-static int make(json_t *records, const struct text_list *in, const char *out, const char *csv,
-		const char *charts)
+static int write_all(const struct report *report)
 {
-	struct report report = { .records = records, .in = in };
-	int code;
+	int code = EXIT_OK;
 
-	report_sort(records, &report.data);
-	code = write_printed(out, print_markdown, &report);
-	if (code == EXIT_OK && csv)
-		code = write_printed(csv, print_csv, &report);
-	if (code == EXIT_OK && charts)
-		code = write_charts(&report, charts);
-	report_free(&report.data);
+	for (size_t i = 0; i < report->n && code == EXIT_OK; i++)
+		code = write_file(report->product[i].path, report->product[i].text,
+				  report->product[i].len);
+	return code;
+}
+
+static void free_report(struct report *report)
+{
+	for (size_t i = 0; i < report->n; i++) {
+		free(report->product[i].path);
+		free(report->product[i].text);
+	}
+	report_free(&report->data);
+	json_decref(report->records);
+	free(report);
+}
+
+/* A file below the report's own folder as seen from there; else as it was given. */
+static const char *seen_from(const char *out, const char *path)
+{
+	const char *slash = strrchr(out, '/');
+	size_t len = slash ? (size_t)(slash - out) + 1 : 0;
+
+	if (path && len && !strncmp(path, out, len - 1) && !path[len - 1])
+		return "";
+	return path && !strncmp(path, out, len) ? path + len : path;
+}
+
+bool report_read(const char *command, const char *path, json_t *records)
+{
+	size_t before = json_array_size(records);
+	const char *slash = strrchr(path, '/');
+	char why[512];
+
+	if (!record_read(path, records, why, sizeof(why))) {
+		fprintf(stderr, "accept-bench %s: %s\n", command, why);
+		return false;
+	}
+	if (json_array_size(records) == before) {
+		fprintf(stderr, "accept-bench %s: no records in %s\n", command, path);
+		return false;
+	}
+	for (size_t i = before; i < json_array_size(records); i++)
+		json_object_set_new(json_array_get(records, i), REPORT_FILE_KEY,
+				    json_string(slash ? slash + 1 : path));
+	return true;
+}
+
+static int report_records(const struct text_list *in, const char *out, const char *csv,
+			  const char *charts)
+{
+	struct report *report = calloc(1, sizeof(*report));
+	int code = EXIT_OK;
+
+	if (!report)
+		abort();
+	report->records = json_array();
+	report->files = (struct report_files){ in->item, in->n, seen_from(out, csv),
+					       seen_from(out, charts) };
+	for (size_t i = 0; i < in->n && code == EXIT_OK; i++)
+		if (!report_read("report", in->item[i], report->records))
+			code = EXIT_FAILED;
+	if (code == EXIT_OK) {
+		report_sort(report->records, &report->data);
+		code = make(report, out, csv, charts);
+	}
+	if (code == EXIT_OK)
+		code = write_all(report);
+	free_report(report);
 	return code;
 }
 
@@ -160,14 +216,13 @@ int report_command(int argc, char **argv)
 {
 	const char *out = NULL, *csv = NULL, *charts = NULL;
 	struct text_list in = { 0 };
-	json_t *records;
-	char why[512];
 	const struct option_row rows[] = {
 		{ "in", OPTION_TEXTS, &in, "FILE", "records; may be repeated", 0, 0, NULL },
 		{ "out", OPTION_TEXT, &out, "FILE", "the report, Markdown", 0, 0, NULL },
 		{ "csv", OPTION_TEXT, &csv, "FILE", "one line a record as well", 0, 0, NULL },
 		{ "charts", OPTION_TEXT, &charts, "FOLDER",
-		  "SVG pictures as well, into this folder that exists", 0, 0, NULL },
+		  "plots by gnuplot (SVG) as well, into this folder that exists; the report shows them",
+		  0, 0, NULL },
 		{ 0 },
 	};
 	int code = option_parse("report",
@@ -184,20 +239,5 @@ int report_command(int argc, char **argv)
 			in.n ? "out" : "in");
 		return EXIT_USAGE;
 	}
-	records = json_array();
-	code = EXIT_OK;
-	for (size_t i = 0; i < in.n && code == EXIT_OK; i++) {
-		if (!record_read(in.item[i], records, why, sizeof(why))) {
-			fprintf(stderr, "accept-bench report: %s\n", why);
-			code = EXIT_FAILED;
-		}
-	}
-	if (code == EXIT_OK && !json_array_size(records)) {
-		fprintf(stderr, "accept-bench report: no records in %s\n", in.item[0]);
-		code = EXIT_FAILED;
-	}
-	if (code == EXIT_OK)
-		code = make(records, &in, out, csv, charts);
-	json_decref(records);
-	return code;
+	return report_records(&in, out, csv, charts);
 }

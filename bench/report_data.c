@@ -61,32 +61,69 @@ static int compare_number(json_t *a, json_t *b, const char *part, const char *ke
 	return (x > y) - (x < y);
 }
 
+const char *report_experiment(json_t *record)
+{
+	const char *experiment = record_text(record, "cell", "experiment");
+
+	return *experiment ? experiment : cell_experiments[0];
+}
+
+static int experiment_rank(json_t *record)
+{
+	int i = 0;
+
+	while (cell_experiments[i] && strcmp(cell_experiments[i], report_experiment(record)))
+		i++;
+	return i;
+}
+
+static const char *const load_texts[] = { "load", "protocol", "close" };
+static const char *const load_numbers[] = { "requests",	  "concurrency", "connections",
+					    "duration_s", "threads",	 "sources" };
+
+static int compare_load_text(json_t *a, json_t *b, const char *key)
+{
+	const char *x = json_string_value(json_object_get(report_part(a, "storm.load"), key));
+	const char *y = json_string_value(json_object_get(report_part(b, "storm.load"), key));
+
+	return strcmp(x ? x : "", y ? y : "");
+}
+
+/* What an experiment varies. A rate that is a part of a peak is named by the part. */
+static int compare_experiment(json_t *a, json_t *b)
+{
+	static const char *const texts[] = { "server_cpus", "client_cpus", "level" };
+	static const char *const numbers[] = { "open_fds", "neighbours", "rate_of_peak_percent" };
+	int order = experiment_rank(a) - experiment_rank(b);
+
+	if (!order)
+		order = strcmp(report_experiment(a), report_experiment(b));
+	for (size_t i = 0; !order && i < sizeof(texts) / sizeof(texts[0]); i++)
+		order = compare_text(a, b, "cell", texts[i]);
+	for (size_t i = 0; !order && i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		order = compare_number(a, b, "cell", numbers[i]);
+	if (!order &&
+	    json_number_value(json_object_get(report_part(a, "cell"), "rate_of_peak_percent")) == 0)
+		order = compare_number(a, b, "storm.load", "rate_per_s");
+	return order;
+}
+
 /* Everything that makes two cells different ones, in the order of the tables; 0: the same cell. */
 static int compare_conditions(json_t *a, json_t *b)
 {
 	static const char *const texts[] = { "listener", "load", "server_options" };
-	static const char *const loads[] = { "load", "protocol", "close" };
-	static const char *const numbers[] = { "requests",   "concurrency", "connections",
-					       "duration_s", "rate_per_s",  "threads",
-					       "sources" };
-	int order = 0;
+	int order = compare_experiment(a, b);
 
 	for (size_t i = 0; !order && i < 3; i++)
 		order = compare_text(a, b, "cell", texts[i]);
-	for (size_t i = 0; !order && i < 3; i++) {
-		const char *x =
-			json_string_value(json_object_get(report_part(a, "storm.load"), loads[i]));
-		const char *y =
-			json_string_value(json_object_get(report_part(b, "storm.load"), loads[i]));
-
-		order = strcmp(x ? x : "", y ? y : "");
-	}
-	for (size_t i = 0; !order && i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		order = compare_number(a, b, "storm.load", numbers[i]);
+	for (size_t i = 0; !order && i < sizeof(load_texts) / sizeof(load_texts[0]); i++)
+		order = compare_load_text(a, b, load_texts[i]);
+	for (size_t i = 0; !order && i < sizeof(load_numbers) / sizeof(load_numbers[0]); i++)
+		order = compare_number(a, b, "storm.load", load_numbers[i]);
 	return order;
 }
 
-static bool is_unwatched(json_t *record)
+bool report_is_unwatched(json_t *record)
 {
 	return json_is_false(json_object_get(json_object_get(record, "cell"), "watched"));
 }
@@ -97,7 +134,7 @@ static int compare_load(json_t *a, json_t *b)
 	int order = compare_conditions(a, b);
 
 	if (!order)
-		order = is_unwatched(a) - is_unwatched(b);
+		order = report_is_unwatched(a) - report_is_unwatched(b);
 	return order ? order : compare_text(a, b, "lock", "instrument");
 }
 
@@ -157,6 +194,16 @@ static void add_to_cell(struct report_machine *machine, json_t *record)
 	cell->first = record;
 	cell->good = json_array();
 	json_array_append(cell->good, record);
+}
+
+int report_rank(json_t *record)
+{
+	return rank(record_text(record, "cell", "accept"));
+}
+
+int report_compare_cells(const struct report_cell *a, const struct report_cell *b)
+{
+	return compare_cells(a, b);
 }
 
 void report_sort(json_t *records, struct report_data *data)
@@ -222,24 +269,43 @@ struct summary report_summary(const struct report_cell *cell, const char *part, 
 	return summary;
 }
 
-bool report_same_load(const struct report_cell *a, const struct report_cell *b)
+/* Two cells that differ in nothing but how connections are taken. */
+static bool same_task(json_t *a, json_t *b)
 {
-	return !compare_load(a->first, b->first) &&
-	       !compare_text(a->first, b->first, "cell", "fd_table");
+	static const char *const texts[] = { "listener", "load" };
+	static const char *const keys[] = { "workers", "rate_of_peak_percent" };
+	bool same = !compare_experiment(a, b) && report_is_unwatched(a) == report_is_unwatched(b);
+
+	for (size_t i = 0; i < 2; i++)
+		same = same && !compare_text(a, b, "cell", texts[i]) &&
+		       !compare_number(a, b, "cell", keys[i]);
+	for (size_t i = 0; same && i < sizeof(load_texts) / sizeof(load_texts[0]); i++)
+		same = !compare_load_text(a, b, load_texts[i]);
+	for (size_t i = 0; same && i < sizeof(load_numbers) / sizeof(load_numbers[0]); i++)
+		same = !compare_number(a, b, "storm.load", load_numbers[i]);
+	return same;
 }
 
 const struct report_cell *report_baseline(const struct report_machine *machine,
 					  const struct report_cell *cell)
 {
+	const struct report_cell *best = NULL;
+
 	for (size_t i = 0; i < machine->n_cells; i++) {
 		json_t *other = machine->cells[i].first;
 
-		if (!strcmp(record_text(other, "cell", "accept"), "epoll") &&
-		    report_same_load(&machine->cells[i], cell) &&
-		    !compare_number(other, cell->first, "cell", "workers"))
+		if (strcmp(record_text(other, "cell", "accept"), "epoll") ||
+		    strcmp(record_text(other, "cell", "fd_table"), "shared") ||
+		    !same_task(other, cell->first))
+			continue;
+		/* With options like the cell's own, if there is one; else the plain one. */
+		if (!compare_text(other, cell->first, "cell", "server_options"))
 			return &machine->cells[i];
+		if (!best || strlen(record_text(other, "cell", "server_options")) <
+				     strlen(record_text(best->first, "cell", "server_options")))
+			best = &machine->cells[i];
 	}
-	return NULL;
+	return best;
 }
 
 const struct report_cell *report_unwatched_twin(const struct report_machine *machine,
@@ -248,7 +314,7 @@ const struct report_cell *report_unwatched_twin(const struct report_machine *mac
 	for (size_t i = 0; i < machine->n_cells; i++) {
 		json_t *other = machine->cells[i].first;
 
-		if (is_unwatched(other) && !is_unwatched(cell->first) &&
+		if (report_is_unwatched(other) && !report_is_unwatched(cell->first) &&
 		    !compare_conditions(other, cell->first) &&
 		    !compare_text(other, cell->first, "cell", "fd_table") &&
 		    !compare_text(other, cell->first, "cell", "accept") &&

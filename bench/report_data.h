@@ -42,7 +42,8 @@ struct report_values report_values(const struct report_cell *cell, const char *p
 				   const char *key);
 struct summary report_summary(const struct report_cell *cell, const char *part, const char *key);
 
-/* The cell with the same everything but accept path epoll, or NULL. */
+/* The cell of the same experiment with the same everything, but epoll and a shared table; or NULL.
+ */
 const struct report_cell *report_baseline(const struct report_machine *machine,
 					  const struct report_cell *cell);
 
@@ -51,8 +52,15 @@ const struct report_cell *report_baseline(const struct report_machine *machine,
 const struct report_cell *report_unwatched_twin(const struct report_machine *machine,
 						const struct report_cell *cell);
 
-/* The same load and the same kind of fd table? */
-bool report_same_load(const struct report_cell *a, const struct report_cell *b);
+/* Which experiment a record belongs to, also one from before there were any. */
+const char *report_experiment(json_t *record);
+bool report_is_unwatched(json_t *record);
+
+/* The place of its accept path in tables. */
+int report_rank(json_t *record);
+
+/* 0: repetitions of one cell, of one run or of two. */
+int report_compare_cells(const struct report_cell *a, const struct report_cell *b);
 
 json_t *report_part(json_t *record, const char *part);
 

@@ -2,6 +2,7 @@
 /* The report: the same bytes every time, machines kept apart, no claim without grounds. */
 #include "check.h"
 #include "report.h"
+#include "report_plot.h"
 #include "server.h"
 #include "wrk.h"
 
@@ -22,19 +23,20 @@ static json_t *record(const char *kernel, bool lock_stat, const char *accept, in
 			       : json_pack("{s:n,s:s}", "instrument", "reason",
 					   "not visible on this kernel because of the test");
 
-	return json_pack("{s:s,s:s,s:n,s:{s:s,s:s,s:b,s:s,s:i},s:{s:i,s:[s,s]},"
+	return json_pack("{s:s,s:s,s:n,s:{s:s,s:s,s:b,s:s,s:i},s:{s:i,s:s,s:[s,s,s,s,s,s]},"
 			 "s:{s:s,s:i,s:s,s:s,s:s,s:i,s:s},s:{s:[s,s],s:f},s:o,"
 			 "s:{s:{s:s,s:s,s:s,s:i},s:{s:i,s:i,s:f,s:{s:f,s:f}}}}",
 			 "schema", "accept-bench/1", "outcome", "ok", "reason", "environment",
 			 "kernel_release", kernel, "virtualisation", "none", "lock_stat", lock_stat,
-			 "cpu", "a CPU", "cpus", 2, "run", "seed", 1, "command", "accept-bench",
-			 "run", "cell", "accept", accept, "workers", 2, "fd_table", "shared",
-			 "listener", "reuseport", "load", "storm", "repetition", repetition,
-			 "server_options", "", "server", "command", "/some/where/accept-server",
-			 "--x", "cpu_us_per_connection", 10.0, "lock", lock, "storm", "load",
-			 "load", "closed-loop", "protocol", "http", "close", "server-fin",
-			 "concurrency", 64, "result", "good", 1000, "failed", 0,
-			 "connections_per_s", speed, "whole", "p50_us", 100.0, "p99_us", 900.0);
+			 "cpu", "a CPU", "cpus", 2, "run", "seed", 1, "preset", "quick", "command",
+			 "accept-bench", "run", "--server", "/else/where", "--connections", "7",
+			 "cell", "accept", accept, "workers", 2, "fd_table", "shared", "listener",
+			 "reuseport", "load", "storm", "repetition", repetition, "server_options",
+			 "", "server", "command", "/some/where/accept-server", "--x",
+			 "cpu_us_per_connection", 10.0, "lock", lock, "storm", "load", "load",
+			 "closed-loop", "protocol", "http", "close", "server-fin", "concurrency",
+			 64, "result", "good", 1000, "failed", 0, "connections_per_s", speed,
+			 "whole", "p50_us", 100.0, "p99_us", 900.0);
 }
 
 static json_t *made_up_records(void)
@@ -60,14 +62,15 @@ static json_t *made_up_records(void)
 
 static char *make(json_t *records)
 {
-	static const char *const files[] = { "/some/where/records.ndjson" };
+	static const char *const in[] = { "/some/where/records.ndjson" };
+	const struct report_files files = { in, 1, NULL, NULL };
 	struct report_data data;
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
 	report_sort(records, &data);
-	report_markdown(out, &data, files, 1);
+	report_markdown(out, &data, &files);
 	report_csv(out, records);
 	report_free(&data);
 	fclose(out);
@@ -94,18 +97,143 @@ static void test_report(void)
 	char *first = make(records), *second = make(records);
 
 	CHECK(!strcmp(first, second));
-	CHECK(has_line(first, "`dup` | 2 | shared", "| 1.257 (1.252 to 1.262) | 0.250 | - |"));
-	CHECK(has_line(first, "`direct` | 2 | shared", "75350 (75100 to 75600) | 1.50 ("));
-	CHECK(!has_line(first, "`direct` | 2 | shared", "no claim"));
-	CHECK(has_line(first, "`install` | 2 | shared", "no claim"));
+	CHECK(has_line(first, "| `dup` | 1.257 (1.252 to 1.262) |", ""));
+	CHECK(has_line(first, "| `dup` | 1.26 | 0.25 | 1.50 | - | - | - |", ""));
+	CHECK(has_line(first, "| `direct` | - | - | - | 75350 | **1.50** (", ""));
+	CHECK(has_line(first, "| `direct` | 75350 (75100 to 75600) |", ""));
+	CHECK(!has_line(first, "| `direct`", "no claim"));
+	CHECK(has_line(first, "| `install` |", "no claim"));
 	CHECK(has_line(first, "machine B, `dup`", "skipped: no such opcode"));
 	CHECK(has_line(first, "- not visible on this kernel because", "of the test"));
-	CHECK(has_line(first, "On machine A: Linux 7.3-locks with lock_stat", "instrument"));
-	CHECK(!has_line(first, "On machine B", "instrument")); /* it saw no lock: no table */
-	CHECK(!strstr(first, "/some/where"));
+	CHECK(has_line(first, "**Machine A** (Linux 7.3-locks", "counts its locks"));
+	CHECK(has_line(first, "6 records of experiment `paths`", "revision"));
+	CHECK(has_line(first, "--preset quick --experiments paths --connections 7", ""));
+	CHECK(!has_line(first, "accept-bench run --server build", "/else/where"));
 	CHECK(has_line(first, "ok,7.3-locks,1,none,", ",dup,2,shared,"));
 	free(first);
 	free(second);
+	json_decref(records);
+}
+
+/* Records of one machine: epoll and another path, the other one's speed and wait as given. */
+static json_t *two_paths(const char *accept, double speed, double acquisitions, double wait)
+{
+	json_t *records = json_array();
+
+	for (int i = 1; i <= 6; i++) {
+		json_t *epoll = record("9.9-plain", true, "epoll", i, 2.25, 50000 + i * 100);
+		json_t *other = record("9.9-plain", true, accept, i, acquisitions, speed + i * 100);
+
+		json_object_set_new(json_object_get(epoll, "lock"), "wait_ns_per_connection",
+				    json_real(wait));
+		json_object_set_new(json_object_get(epoll, "environment"), "lock_stat",
+				    json_false());
+		json_object_set_new(json_object_get(other, "environment"), "lock_stat",
+				    json_false());
+		json_array_append_new(records, epoll);
+		json_array_append_new(records, other);
+	}
+	return records;
+}
+
+static void expect_answer(json_t *records, const char *const *there, const char *const *not_there)
+{
+	char *text = make(records);
+
+	for (; *there; there++)
+		CHECK(strstr(text, *there), ": '%s' is missing", *there);
+	for (; *not_there; not_there++)
+		CHECK(!strstr(text, *not_there), ": '%s' is there", *not_there);
+	free(text);
+	json_decref(records);
+}
+
+/* The sentences follow the records, also where these say something else than the project hopes. */
+static void test_answer(void)
+{
+	expect_answer(two_paths("dup", 50000, 1.25, 20),
+		      (const char *const[]){ "takes the lock 1.00 times with `dup`",
+					     "saves 50 % of the acquisitions",
+					     "no difference that could be claimed",
+					     "there is nothing to gain by taking it less often",
+					     "- In connections/s on machine A: 1.00", NULL },
+		      (const char *const[]){ "makes only", "**1.", "`dup` saves nothing", NULL });
+	expect_answer(two_paths("dup", 90000, 1.25, 2000),
+		      (const char *const[]){ "`dup` makes 1.79 (", "20 %, the most that", NULL },
+		      (const char *const[]){ "- In connections/s on", "nothing to gain by taking",
+					     NULL });
+	expect_answer(two_paths("dup", 30000, 2.25, 20),
+		      (const char *const[]){ "`dup` saves nothing", "makes only 0.60 (",
+					     "- In connections/s on machine A: 0.60", NULL },
+		      (const char *const[]){ "saves 0 %", NULL });
+	expect_answer(two_paths("direct", 50000, 0.25, 20),
+		      (const char *const[]){ "Of `dup` nothing was counted here",
+					     "there is no `IORING_OP_DUP`", NULL },
+		      (const char *const[]){ "with `dup`", "- In connections/s", NULL });
+}
+
+/* A cell of an experiment: `key` of the cell is what is varied. */
+static json_t *varied(const char *experiment, const char *key, int value, int repetition,
+		      double speed)
+{
+	json_t *made = record("9.9-plain", false, "epoll", repetition, 0, speed);
+	json_t *cell = json_object_get(made, "cell");
+
+	json_object_set_new(cell, "experiment", json_string(experiment));
+	json_object_set_new(cell, key, json_integer(value));
+	return made;
+}
+
+/* What an experiment varies is a column, and its first and last one are compared. */
+static void test_experiments(void)
+{
+	json_t *records = json_array();
+	char *text;
+
+	for (int i = 1; i <= 5; i++) {
+		json_array_append_new(records, varied("neighbours", "neighbours", 0, i, 900 + i));
+		json_array_append_new(records, varied("neighbours", "neighbours", 2, i, 300 + i));
+		json_array_append_new(records, varied("scaling", "workers", 1, i, 500 + i));
+		json_array_append_new(records, varied("scaling", "workers", 4, i, 500 + 7 % i));
+		json_array_append_new(records, varied("latency", "rate_of_peak_percent", 0, i, 9));
+		json_array_append_new(records, varied("latency", "rate_of_peak_percent", 50, i, 9));
+		json_array_append_new(records, varied("latency", "rate_of_peak_percent", 90, i, 9));
+	}
+	text = make(records);
+	CHECK(has_line(text, "| path | 0 neighbours | 2 neighbours |", ""));
+	CHECK(has_line(text, "| `epoll` | 903 (901 to 905) | 303 (301 to 305) |", ""));
+	CHECK(has_line(text, "Connections/s with 2 neighbours, over that with 0 neighbours",
+		       "`epoll` **0.34** (0.33 to 0.34)."));
+	CHECK(has_line(text, "| path | 1 worker | 4 workers |", ""));
+	CHECK(has_line(text, "| path | 50 % of the peak | 90 % of the peak |", ""));
+	CHECK(!strstr(text, "### Parked sockets"));
+	CHECK(has_line(text, "10 records of experiment `neighbours`", ""));
+	free(text);
+	json_decref(records);
+}
+
+/* The plots: as many as there are figures for, the same bytes, and a word where gnuplot is missing.
+ */
+static void test_plots(void)
+{
+	json_t *records = two_paths("dup", 90000, 1.25, 20);
+	char name[64], why[256], *one, *two;
+	size_t one_len, two_len;
+	struct report_data data;
+
+	report_sort(records, &data);
+	CHECK(report_plot(&data, 0, name, sizeof(name), &one, &one_len, why, sizeof(why)) == 1);
+	CHECK(!strcmp(name, "rate-a.svg"), ": %s", name);
+	CHECK(strstr(one, "epoll") && strstr(one, "90350"));
+	CHECK(report_plot(&data, 0, name, sizeof(name), &two, &two_len, why, sizeof(why)) == 1);
+	CHECK(one_len == two_len && !memcmp(one, two, one_len));
+	free(one);
+	free(two);
+	CHECK(report_plot(&data, 1, name, sizeof(name), &one, &one_len, why, sizeof(why)) == 0);
+	setenv("PATH", "/nowhere", 1);
+	CHECK(report_plot(&data, 0, name, sizeof(name), &one, &one_len, why, sizeof(why)) == -1);
+	CHECK(strstr(why, "install gnuplot-nox"), ": %s", why);
+	report_free(&data);
 	json_decref(records);
 }
 
@@ -149,6 +277,9 @@ static void test_wrk_lines(void)
 int main(void)
 {
 	test_report();
+	test_answer();
+	test_experiments();
+	test_plots();
 	test_server_lines();
 	test_wrk_lines();
 	return check_end();

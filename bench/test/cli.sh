@@ -106,14 +106,23 @@ grep -q '^1 cells measured, 0 failed, 0 skipped, 1 were there already$' "$folder
 	complain "$(cat "$folder/said")"
 [ "$(wc -l <"$folder/resumed")" = 2 ] || complain 'not two records'
 
-# The same records give the same bytes.
+# The same records give the same bytes. A second path, made up, for there to be a picture.
+sed 's/"accept":"bare"/"accept":"haproxy"/' "$folder/resumed" >"$folder/second"
 for n in 1 2; do
 	mkdir "$folder/$n"
-	"$bench" report --in "$folder/dead.ndjson" --in "$folder/resumed" --out "$folder/$n/results.md" \
+	"$bench" report --in "$folder/dead.ndjson" --in "$folder/resumed" --in "$folder/second" \
+		--out "$folder/$n/results.md" \
 		--csv "$folder/$n/results.csv" --charts "$folder/$n" || complain 'no report'
 done
 diff -r "$folder/1" "$folder/2" || failures=$((failures + 1))
-[ -s "$folder/1/a-rate.svg" ] || complain 'no picture'
+grep -q '</svg>' "$folder"/1/*.svg || complain 'no picture'
+grep -q '](rate-' "$folder/1/results.md" || complain 'the report does not show its picture'
+mkdir "$folder/3"
+said=$(PATH=/nowhere "$bench" report --in "$folder/resumed" --in "$folder/second" \
+	--out "$folder/3/results.md" --charts "$folder/3" 2>&1)
+[ $? = 1 ] && [[ $said == *"cannot run gnuplot, which draws the plots: No such file"*"install gnuplot-nox"* ]] ||
+	complain "$said"
+[ -z "$(ls "$folder/3")" ] || complain 'half a report'
 expect 1 "cannot create" report --in "$folder/resumed" --out "$folder/no/where.md"
 expect 1 "cannot write /dev/full" report --in "$folder/resumed" --out /dev/full
 [ -c /dev/full ] || complain '/dev/full is no device any more'

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/* A section an experiment: what was asked, what came of it, a table a machine, where it is from. */
+#include "cell.h"
+#include "record.h"
+#include "report.h"
+#include "report_plot.h"
+#include "report_text.h"
+
+#include <string.h>
+
+static void print_column(FILE *out, const char *experiment, double value)
+{
+	if (!strcmp(experiment, "open-fds"))
+		fprintf(out, "%.0f others open", value);
+	else if (!strcmp(experiment, "neighbours"))
+		fprintf(out, "%.0f neighbour%s", value, value == 1 ? "" : "s");
+	else if (!strcmp(experiment, "park"))
+		fprintf(out, "%s", cell_levels[(int)value]);
+	else if (!strcmp(experiment, "latency"))
+		fprintf(out, "%.0f %% of the peak", value);
+	else
+		fprintf(out, "%.0f worker%s", value, value == 1 ? "" : "s");
+}
+
+/* What a table shows of a cell. */
+struct shown {
+	const struct report_figure *figure; /* NULL: connections/s, or wrk's requests/s */
+	const struct report_figure *base;   /* not NULL: ratio of this figure to epoll's */
+	const char *caption;
+};
+
+static const struct report_figure *figure_of(const struct shown *shown,
+					     const struct report_cell *cell)
+{
+	return shown->figure ? shown->figure : report_rate_of(cell);
+}
+
+static bool any_figure(const struct report_pivot *p, const struct shown *shown)
+{
+	for (size_t r = 0; r < p->n_rows; r++)
+		for (size_t c = 0; c < p->n_columns; c++)
+			if (p->cell[r][c] &&
+			    report_figure_of(p->cell[r][c], figure_of(shown, p->cell[r][c])).n)
+				return true;
+	return false;
+}
+
+/* A row a path, a column a value of what is varied. */
+static void print_pivot(FILE *out, const struct report_machine *machine, const char *experiment,
+			const struct report_pivot *p, const struct shown *shown)
+{
+	if (!any_figure(p, shown))
+		return;
+	fprintf(out, "%s:\n\n| path ", shown->caption);
+	for (size_t c = 0; c < p->n_columns; c++) {
+		fprintf(out, "| ");
+		print_column(out, experiment, p->column[c]);
+		fprintf(out, " ");
+	}
+	fprintf(out, "|\n|---|");
+	for (size_t c = 0; c < p->n_columns; c++)
+		fprintf(out, "--:|");
+	fprintf(out, "\n");
+	for (size_t r = 0; r < p->n_rows; r++) {
+		fprintf(out, "| `%s` ", p->row[r]);
+		for (size_t c = 0; c < p->n_columns; c++) {
+			const struct report_cell *cell = p->cell[r][c];
+
+			fprintf(out, "| ");
+			if (!cell)
+				fprintf(out, "-");
+			else if (shown->base)
+				report_print_ratio(out, cell, report_baseline(machine, cell),
+						   figure_of(shown, cell));
+			else
+				report_print_figure(out, cell, figure_of(shown, cell));
+			fprintf(out, " ");
+		}
+		fprintf(out, "|\n");
+	}
+	fprintf(out, "\n");
+}
+
+/* "`epoll` 0.98 (0.95 to 1.02), no claim; ...": the last column's figure over the first's. */
+static void print_changes(FILE *out, const char *experiment, const struct report_pivot *p,
+			  const struct shown *shown)
+{
+	const char *separator = "";
+	size_t last = p->n_columns - 1;
+	struct ratio ratio;
+
+	if (p->n_columns < 2)
+		return;
+	for (size_t r = 0; r < p->n_rows; r++) {
+		const struct report_cell *cell = p->cell[r][last];
+
+		if (!cell || report_compare(cell, p->cell[r][0], figure_of(shown, cell), &ratio) ==
+				     NOT_COMPARED)
+			continue;
+		if (!*separator) {
+			fprintf(out, "%s with ", shown->caption);
+			print_column(out, experiment, p->column[last]);
+			fprintf(out, ", over that with ");
+			print_column(out, experiment, p->column[0]);
+			fprintf(out, ": ");
+		}
+		fprintf(out, "%s`%s` ", separator, p->row[r]);
+		report_print_ratio(out, cell, p->cell[r][0], figure_of(shown, cell));
+		separator = "; ";
+	}
+	if (*separator)
+		fprintf(out, ".\n\n");
+}
+
+static const struct shown acquisitions = { &figure_acquisitions, NULL,
+					   "Acquisitions of file_lock per connection" };
+static const struct shown contentions = { &figure_contentions, NULL,
+					  "Contentions of file_lock per 1000 connections" };
+static const struct shown waits = { &figure_wait, NULL, "Wait for file_lock, ns per connection" };
+static const struct shown holds = { &figure_hold, NULL, "Hold of file_lock, ns per acquisition" };
+static const struct shown rates = { NULL, NULL, "Connections/s" };
+static const struct shown rate_ratios = { NULL, &figure_rate,
+					  "Connections/s, ratio to `epoll` (95 % interval)" };
+static const struct shown cpus = { &figure_cpu, NULL, "Server CPU, us per connection" };
+static const struct shown medians = { &figure_p50, NULL,
+				      "Median time of a connection from its intended start, us" };
+static const struct shown p99s = { &figure_p99, NULL, "99 % of connections take at most, us" };
+static const struct shown p99_ratios = { &figure_p99, &figure_p99,
+					 "The same, ratio to `epoll` (95 % interval)" };
+
+struct section {
+	const char *experiment, *title, *question;
+	const struct shown *on_counting[5]; /* on a kernel that counts its locks */
+	const struct shown *elsewhere[7];
+	size_t n_open_counting, n_open; /* so many of these are not folded away */
+	const struct shown *changes[3]; /* last column to first, on the others */
+	void (*more)(FILE *out, const struct report_machine *machine, const struct report_pivot *p);
+};
+
+/* ---- peers ---- */
+
+#define NGINX_TARGET 0.6
+
+static void print_target(FILE *out, const struct report_cell *best, const struct report_cell *peer,
+			 const char *peer_name, const struct report_figure *f, double target,
+			 bool more_is_better)
+{
+	struct ratio r;
+	enum report_verdict verdict = report_compare(best, peer, f, &r);
+	const char *met;
+
+	if (verdict == NOT_COMPARED)
+		return;
+	if (verdict == TOO_FEW_RUNS)
+		met = "not decided: too few runs";
+	else if (more_is_better ? r.low >= target : r.high <= target)
+		met = "met";
+	else if (more_is_better ? r.high < target : r.low > target)
+		met = "missed";
+	else
+		met = "not decided: the interval holds the target";
+	fprintf(out, "| %s, of %s | %s %.1f | %.2f (%.2f to %.2f) | %s |\n", f->title, peer_name,
+		more_is_better ? "at least" : "at most", target, r.value, r.low, r.high, met);
+}
+
+static bool is_ours(const char *label)
+{
+	return strcmp(label, "bare") && strcmp(label, "nginx") && strcmp(label, "haproxy");
+}
+
+static const struct report_cell *cheapest(const struct report_pivot *p, size_t column,
+					  const char **label)
+{
+	const struct report_cell *best = NULL;
+
+	for (size_t r = 0; r < p->n_rows; r++) {
+		struct summary s = report_figure_of(p->cell[r][column], &figure_cpu);
+
+		if (s.n && is_ours(p->row[r]) &&
+		    (!best || s.median < report_figure_of(best, &figure_cpu).median)) {
+			best = p->cell[r][column];
+			*label = p->row[r];
+		}
+	}
+	return best;
+}
+
+static void print_targets(FILE *out, const struct report_machine *machine,
+			  const struct report_pivot *p)
+{
+	size_t column = report_main_column(p);
+	const char *label = "";
+	const struct report_cell *best = cheapest(p, column, &label);
+	const struct report_cell *bare = report_pivot_find(p, "bare", p->column[column]);
+	const struct report_cell *nginx = report_pivot_find(p, "nginx", p->column[column]);
+
+	if (!best || (!bare && !nginx) || report_is_emulated(machine))
+		return;
+	fprintf(out,
+		"The targets, for the path that takes the least CPU, `%s`:\n\n"
+		"| what | target | measured (95 %% interval) | |\n|---|---|---|---|\n",
+		label);
+	print_target(out, best, bare, "the bare loop", &figure_cpu, 1, false);
+	print_target(out, best, nginx, "nginx", &figure_cpu, NGINX_TARGET, false);
+	print_target(out, best, bare, "the bare loop", &figure_rate, 1, true);
+	fprintf(out, "\n");
+}
+
+/* ---- parked sockets ---- */
+
+/* A figure of the readings taken at one moment, over the repetitions. */
+static void print_reading(FILE *out, const struct report_cell *cell, const char *when,
+			  const char *key, const char *before)
+{
+	double value[256];
+	size_t n = 0, i, k;
+	json_t *record, *reading;
+
+	json_array_foreach (cell->good, i, record) {
+		json_t *readings = report_part(record, "server.readings"), *from = NULL, *to = NULL;
+
+		json_array_foreach (readings, k, reading) {
+			const char *moment = json_string_value(json_object_get(reading, "when"));
+
+			if (moment && !strcmp(moment, when))
+				to = json_object_get(reading, key);
+			if (moment && before && !strcmp(moment, before))
+				from = json_object_get(reading, key);
+		}
+		if (n < 256 && json_is_number(to) && (!before || json_is_number(from)))
+			value[n++] = json_number_value(to) - json_number_value(from);
+	}
+	if (n)
+		fprintf(out, "| %.0f ", stats_median(value, n));
+	else
+		fprintf(out, "| - ");
+}
+
+static void print_parked(FILE *out, const struct report_machine *machine,
+			 const struct report_pivot *p)
+{
+	(void)machine;
+	fprintf(out,
+		"| path | level | parked under load | parked at the end | at most | swept | "
+		"server memory more than at the start, KiB | sockets of the system under load, "
+		"more than at the start | TCP memory under load, KiB |\n"
+		"|---|---|--:|--:|--:|--:|--:|--:|--:|\n");
+	for (size_t r = 0; r < p->n_rows; r++) {
+		for (size_t c = 0; c < p->n_columns; c++) {
+			const struct report_cell *cell = p->cell[r][c];
+			struct summary peak, swept;
+
+			if (!cell)
+				continue;
+			peak = report_summary(cell, "server.totals", "parked_peak");
+			swept = report_summary(cell, "server.totals", "swept");
+			fprintf(out, "| `%s` | %s ", p->row[r], cell_levels[(int)p->column[c]]);
+			print_reading(out, cell, "loaded", "parked_now", NULL);
+			print_reading(out, cell, "after", "parked_now", NULL);
+			fprintf(out, "| %.0f | %.0f ", peak.n ? peak.median : 0,
+				swept.n ? swept.median : 0);
+			print_reading(out, cell, "after", "rss_kib", "ready");
+			print_reading(out, cell, "loaded", "sockets_used", "ready");
+			print_reading(out, cell, "loaded", "tcp_memory_kib", NULL);
+			fprintf(out, "|\n");
+		}
+	}
+	fprintf(out, "\n");
+}
+
+/* ---- latency ---- */
+
+static void print_peak(FILE *out, const struct report_machine *machine,
+		       const struct report_pivot *p)
+{
+	double peak = 0;
+
+	(void)machine;
+	for (size_t r = 0; r < p->n_rows; r++) {
+		const struct report_cell *cell = p->cell[r][0];
+
+		if (!cell || !record_number(cell->first, "cell", "peak_connections_per_s", &peak))
+			continue;
+		fprintf(out, "The peak: %.0f connections/s, closed loop, of `%s`.\n\n", peak,
+			record_text(cell->first, "cell", "peak_accept"));
+		return;
+	}
+}
+
+static const struct section sections[] = {
+	{ .experiment = "paths",
+	  .title = "Paths and controls",
+	  .question =
+		  "Every path at the same load, and the controls: private tables, dup3, DUP without "
+		  "parking. Nothing is subtracted from the counts; an accept4 that finds the queue "
+		  "empty takes the lock twice, a parked socket that grew too old is swept with one "
+		  "acquisition more.",
+	  .on_counting = { &acquisitions, &contentions, &waits, &holds },
+	  .elsewhere = { &acquisitions, &contentions, &waits, &rates, &rate_ratios, &cpus } },
+	{ .experiment = "scaling",
+	  .title = "Scaling with workers",
+	  .question =
+		  "The same load with more workers. Where there are fewer CPUs than workers and "
+		  "clients together, the client's share of the CPUs shrinks with every worker.",
+	  .on_counting = { &acquisitions, &contentions, &waits },
+	  .n_open_counting = 1,
+	  .elsewhere = { &contentions, &waits, &rates, &rate_ratios },
+	  .changes = { &rates } },
+	{ .experiment = "one-core",
+	  .title = "One worker on a core of its own: the bare loop and the peers",
+	  .question =
+		  "The server has a CPU of its own, the client the others. `bare` is a blocking "
+		  "accept, read, write, close loop in C: the floor of what this kernel allows. All "
+		  "answer the same bytes.",
+	  .on_counting = { &acquisitions },
+	  .n_open_counting = 1,
+	  .elsewhere = { &cpus, &rates, &rate_ratios },
+	  .more = print_targets },
+	{ .experiment = "wrk",
+	  .title = "A second opinion: wrk",
+	  .question =
+		  "The same cells driven by wrk, a client nobody here wrote. It counts requests "
+		  "that were answered, and costs CPU of its own.",
+	  .on_counting = { &acquisitions },
+	  .elsewhere = { &rate_ratios, &rates, &cpus },
+	  .n_open = 1 },
+	{ .experiment = "open-fds",
+	  .title = "Other descriptors open in the server",
+	  .question = "Does the lock cost more when the table is full of other descriptors?",
+	  .on_counting = { &acquisitions, &holds },
+	  .n_open_counting = 2,
+	  .elsewhere = { &acquisitions, &rates, &cpus },
+	  .changes = { &cpus, &rates } },
+	{ .experiment = "neighbours",
+	  .title = "Busy neighbours",
+	  .question =
+		  "Further threads of the server that open and close files all the time, as those of "
+		  "real servers do. They take CPU, too: a loss of rate is not the lock's alone; the "
+		  "wait is. Waits are those of all threads where the instrument cannot tell them "
+		  "apart.",
+	  .on_counting = { &waits, &contentions, &acquisitions },
+	  .n_open_counting = 1,
+	  .elsewhere = { &waits, &contentions, &rates, &rate_ratios },
+	  .n_open = 1,
+	  .changes = { &rates } },
+	{ .experiment = "park",
+	  .title = "Parked sockets and memory",
+	  .question =
+		  "What the parked connections of `dup` keep: their number, and a socket that is shut "
+		  "down. Idle: nobody comes after the warm-up; light: 200 connections/s; saturated: "
+		  "closed loop. Parked connections older than a second are swept here.",
+	  .more = print_parked },
+	{ .experiment = "latency",
+	  .title = "Latency at parts of the peak",
+	  .question =
+		  "Open loop: connections start at a fixed rate, and the time counts from when one "
+		  "was meant to start, so that a server that stalls is charged for those that had to "
+		  "wait.",
+	  .elsewhere = { &p99s, &p99_ratios, &medians },
+	  .n_open = 1,
+	  .more = print_peak },
+};
+
+static void print_machine_part(FILE *out, const struct section *section,
+			       const struct report_machine *machine, size_t index,
+			       const struct report_pivot *p)
+{
+	bool counts = report_counts_locks(machine);
+	const struct shown *const *shown = counts ? section->on_counting : section->elsewhere;
+	size_t most = counts ? 4 : 6;
+	size_t open = counts ? section->n_open_counting : section->n_open;
+
+	fprintf(out, "**Machine %c** (", report_letter(index));
+	report_print_machine(out, machine);
+	fprintf(out, "), %s:\n\n", p->load);
+	if (section->more)
+		section->more(out, machine, p);
+	for (size_t i = 0; !counts && i < 3 && section->changes[i]; i++)
+		print_changes(out, section->experiment, p, section->changes[i]);
+	for (size_t i = 0; i < open; i++)
+		print_pivot(out, machine, section->experiment, p, shown[i]);
+	fprintf(out, "<details><summary>%s</summary>\n\n",
+		shown[open] ? "More tables (medians, smallest and largest run), records and command"
+			    : "Records and command");
+	for (size_t i = open; i < most && shown[i]; i++)
+		print_pivot(out, machine, section->experiment, p, shown[i]);
+	if (p->left_out)
+		fprintf(out, "%zu cells of other sizes are only in the CSV file.\n\n", p->left_out);
+	report_print_source(out, machine, index, section->experiment);
+	fprintf(out, "</details>\n\n");
+}
+
+static bool is_shown(const struct section *section, const struct report_machine *machine)
+{
+	return report_counts_locks(machine) ? section->on_counting[0] != NULL
+					    : section->elsewhere[0] || section->more;
+}
+
+static void print_section(FILE *out, const struct report_data *data, const struct section *section,
+			  const char *plots)
+{
+	struct report_pivot p;
+	bool any = false;
+
+	for (size_t m = 0; m < data->n_machines; m++) {
+		const struct report_machine *machine = &data->machines[m];
+		size_t load = 0;
+
+		if (!is_shown(section, machine))
+			continue;
+		for (; report_pivot(machine, section->experiment, load, &p); load++) {
+			if (!any)
+				fprintf(out, "### %s\n\n%s\n\n", section->title, section->question);
+			any = true;
+			if (load == 0 && plots)
+				report_plot_links(out, machine, m, section->experiment, plots);
+			print_machine_part(out, section, machine, m, &p);
+		}
+	}
+}
+
+void report_sections(FILE *out, const struct report_data *data, const char *plots)
+{
+	fprintf(out, "## The experiments\n\nA ratio in bold is a claim: its interval leaves out 1. "
+		     "A dash is what could not be seen, never a zero.\n\n");
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		print_section(out, data, &sections[i], plots);
+}
