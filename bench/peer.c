@@ -169,15 +169,13 @@ static void say_how_it_ended(struct server *server, const char *name, char *why,
 static enum server_verdict start_bare(struct server *server, unsigned int workers, const char *cpus,
 				      json_t *command, char *why, size_t why_len)
 {
-	char self[512], count[16];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char bare[] = "bare", option[] = "--workers";
+	/* This program by a name that holds no path: it ends up in the record. */
+	char self[] = "/proc/self/exe", bare[] = "bare", option[] = "--workers", count[16];
 	char *argv[] = { self, bare, option, count, NULL };
 
-	self[n > 0 ? n : 0] = '\0';
 	snprintf(count, sizeof(count), "%u", workers);
 	for (size_t i = 0; argv[i]; i++)
-		json_array_append_new(command, json_string(argv[i]));
+		json_array_append_new(command, json_string(i ? argv[i] : "accept-bench"));
 	return server_start(server, argv, cpus, why, why_len);
 }
 
