@@ -67,8 +67,11 @@ static const struct row {
 		   .workers = LIST(1) } },
 	{ FULL, { .experiment = CELL_ONE_CORE,
 		  .accepts = LIST(OURS, PEERS), .workers = LIST(1) } },
+	{ FULL, { .experiment = CELL_ONE_CORE,
+		  .accepts = LIST(A_MULTISHOT, A_DUP, A_DIRECT, PEERS), .workers = LIST(1),
+		  .loads = LIST(CELL_WRK) } },
 	{ FULL, { .experiment = CELL_WRK_LOAD,
-		  .accepts = LIST(FEW, A_NGINX), .workers = LIST(2), .loads = LIST(CELL_WRK) } },
+		  .accepts = LIST(FEW), .workers = LIST(2), .loads = LIST(CELL_WRK) } },
 	{ FULL, { .experiment = CELL_OPEN_FDS,
 		  .accepts = LIST(FEW), .workers = LIST(2), .open_fds = LIST(0, 10000) } },
 	{ QUICK, { .experiment = CELL_NEIGHBOURS,
@@ -168,11 +171,43 @@ static void add_cpus(struct count_list *workers)
 	}
 }
 
+static bool has_rows(const struct matrix_plan *plan, enum cell_experiment experiment)
+{
+	for (size_t i = 0; i < plan->n_axes; i++)
+		if (plan->axes[i].experiment == experiment)
+			return true;
+	return false;
+}
+
+static void keep_common(struct count_list *list, const struct count_list *choice)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (has(choice, list->item[i]))
+			list->item[n++] = list->item[i];
+	list->n = n;
+}
+
+/*
+ * Chosen paths take the place of those of an experiment's first row. Its other rows are for some of
+ * the paths, in tables of their own say, and have those of them that were chosen.
+ */
+static bool choose_paths(struct matrix_axes *axes, const struct plan_choice *choice, bool is_first)
+{
+	if (!choice->accepts.n)
+		return true;
+	if (is_first)
+		axes->accepts = choice->accepts;
+	else
+		keep_common(&axes->accepts, &choice->accepts);
+	return axes->accepts.n > 0;
+}
+
 static void fill(struct matrix_axes *axes, const struct plan_choice *choice)
 {
 	if (axes->experiment == CELL_SCALING)
 		add_cpus(&axes->workers);
-	choose(&axes->accepts, &choice->accepts);
 	choose(&axes->workers, &choice->workers);
 	choose(&axes->open_fds, &choice->open_fds);
 	choose(&axes->neighbours, &choice->neighbours);
@@ -183,21 +218,6 @@ static void fill(struct matrix_axes *axes, const struct plan_choice *choice)
 		axes->loads = choice->loads;
 }
 
-/*
- * An experiment has one row a table of fds. When --fd-tables says which, or --paths, the rows
- * would all be the same, and only the first is taken.
- */
-static bool is_repeated(const struct matrix_plan *plan, const struct plan_choice *choice,
-			enum cell_experiment experiment)
-{
-	if (!choice->fd_tables.n && !choice->accepts.n)
-		return false;
-	for (size_t i = 0; i < plan->n_axes; i++)
-		if (plan->axes[i].experiment == experiment)
-			return true;
-	return false;
-}
-
 void plan_make(enum plan_preset preset, const struct plan_choice *choice, struct matrix_plan *plan)
 {
 	const struct count_list *chosen =
@@ -206,11 +226,15 @@ void plan_make(enum plan_preset preset, const struct plan_choice *choice, struct
 	plan->n_axes = 0;
 	plan->asked_for = choice->accepts.n > 0;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (!(rows[i].presets & 1u << preset) || !has(chosen, rows[i].axes.experiment) ||
-		    is_repeated(plan, choice, rows[i].axes.experiment))
+		struct matrix_axes axes = rows[i].axes;
+		bool is_first = !has_rows(plan, axes.experiment);
+
+		/* With --fd-tables the rows that differ in just that would be the same. */
+		if (!(rows[i].presets & 1u << preset) || !has(chosen, axes.experiment) ||
+		    (choice->fd_tables.n && !is_first) || !choose_paths(&axes, choice, is_first))
 			continue;
-		plan->axes[plan->n_axes] = rows[i].axes;
-		fill(&plan->axes[plan->n_axes++], choice);
+		fill(&axes, choice);
+		plan->axes[plan->n_axes++] = axes;
 	}
 	plan->peak_repetitions = has(chosen, CELL_LATENCY) ? 3 : 0;
 }

@@ -128,12 +128,31 @@ static void test_choice(void)
 
 	plan_make(PLAN_FULL, &choice, &what);
 	CHECK(what.asked_for && matrix_make(&what, 1, &matrix));
-	CHECK(count(&matrix, CELL_PATHS) == 2 && count(&matrix, CELL_NEIGHBOURS) == 4,
+	/* Shared and private: epoll and dup; 0 and 7 neighbours: those, and epoll in private ones
+	 */
+	CHECK(count(&matrix, CELL_PATHS) == 4 && count(&matrix, CELL_NEIGHBOURS) == 6,
 	      ": %zu and %zu", count(&matrix, CELL_PATHS), count(&matrix, CELL_NEIGHBOURS));
 	for (size_t i = 0; i < matrix.n; i++) {
 		CHECK(matrix.cells[i].workers == 3);
 		CHECK(matrix.cells[i].neighbours == 0 || matrix.cells[i].neighbours == 7);
 	}
+	matrix_free(&matrix);
+}
+
+/* The fd tables that are chosen are those of all cells. */
+static void test_choice_of_tables(void)
+{
+	struct plan_choice choice = { .experiments = { 1, { CELL_SCALING } },
+				      .workers = { 1, { 2 } },
+				      .fd_tables = { 1, { 1 } } };
+	struct matrix_plan what = { .repetitions = 1 };
+	struct matrix matrix;
+
+	plan_make(PLAN_FULL, &choice, &what);
+	CHECK(!what.asked_for && matrix_make(&what, 1, &matrix));
+	CHECK(matrix.n == 4, ": %zu", matrix.n);
+	for (size_t i = 0; i < matrix.n; i++)
+		CHECK(!strcmp(matrix.cells[i].fd_table, "private"));
 	matrix_free(&matrix);
 }
 
@@ -173,6 +192,7 @@ int main(void)
 	test_peak();
 	test_presets();
 	test_choice();
+	test_choice_of_tables();
 	test_what_makes_no_sense();
 	return check_end();
 }
