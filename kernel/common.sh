@@ -85,3 +85,17 @@ lock()
 	say "waiting for another run that holds $CACHE/locks/$1"
 	flock 9
 }
+
+# lock_checkout: one run of scripts/test or scripts/bench at a time in this folder's build/. What it
+# starts, ends before it does, and may start scripts of its own.
+lock_checkout()
+{
+	[ "${ACCEPT_DUP_LOCKED:-}" != "$PWD" ] || return 0
+	mkdir -p build 2>/dev/null && : 2>/dev/null >>build/.lock || die "cannot write to $PWD/build"
+	exec 8>build/.lock
+	if ! flock -n 8; then
+		say "waiting for another run in $PWD"
+		flock 8
+	fi
+	export ACCEPT_DUP_LOCKED=$PWD
+}
