@@ -29,6 +29,7 @@ static const struct command {
 	{ "run", run_command, "measure a matrix of cells, append a record for each" },
 	{ "report", report_command, "make RESULTS.md from records" },
 	{ "preflight", preflight_command, "what of this machine would spoil a measurement" },
+	{ "compare", compare_command, "say whether two runs agree" },
 	{ "storm", storm_command, "drive any server by address and port" },
 	{ "bare", bare_command, "the floor: a bare accept-answer-close loop" },
 };

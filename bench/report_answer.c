@@ -24,9 +24,9 @@ struct overview {
 };
 
 static const struct report_cell *cell_of(const struct overview *o, size_t machine,
-					 const char *label)
+					 const char *label, const struct report_figure *figure)
 {
-	return report_pivot_find(&o->pivot[machine], label, o->workers);
+	return report_pivot_find(&o->pivot[machine], label, o->workers, figure);
 }
 
 static void make_overview(const struct report_data *data, struct overview *o)
@@ -48,7 +48,8 @@ static void make_overview(const struct report_data *data, struct overview *o)
 
 static bool sees_count(const struct overview *o, size_t m, const char *label)
 {
-	return report_figure_of(cell_of(o, m, label), &figure_acquisitions).n > 0;
+	return report_figure_of(cell_of(o, m, label, &figure_acquisitions), &figure_acquisitions)
+		       .n > 0;
 }
 
 /* The machine to count on: one with `label`, better one whose kernel counts every acquisition. */
@@ -87,7 +88,7 @@ static void print_counts(FILE *out, const struct overview *o, size_t m)
 	const char *separator = "";
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		const struct report_cell *cell = cell_of(o, m, others[i]);
+		const struct report_cell *cell = cell_of(o, m, others[i], &figure_acquisitions);
 		double empty = report_figure_of(cell, &figure_empty).median;
 
 		if (!sees_count(o, m, others[i]))
@@ -116,9 +117,10 @@ static void print_how_many(FILE *out, const struct overview *o)
 		}
 		return;
 	}
-	dup = own_count(cell_of(o, m, "dup"));
-	best = sees_count(o, m, "multishot") ? own_count(cell_of(o, m, "multishot"))
-					     : own_count(cell_of(o, m, "epoll"));
+	dup = own_count(cell_of(o, m, "dup", &figure_acquisitions));
+	best = sees_count(o, m, "multishot")
+		       ? own_count(cell_of(o, m, "multishot", &figure_acquisitions))
+		       : own_count(cell_of(o, m, "epoll", &figure_acquisitions));
 	fprintf(out, "A connection takes the lock %.2f times with `dup`, ", dup);
 	print_counts(out, o, m);
 	fprintf(out, " (machine %c, %.0f workers): ", report_letter(m), o->workers);
@@ -134,14 +136,14 @@ static void print_how_many(FILE *out, const struct overview *o)
 /* The path of a machine that stands for "what DUP would bring". */
 static const char *candidate(const struct overview *o, size_t m)
 {
-	if (cell_of(o, m, "dup"))
+	if (cell_of(o, m, "dup", NULL))
 		return "dup";
-	return cell_of(o, m, "direct") ? "direct" : NULL;
+	return cell_of(o, m, "direct", NULL) ? "direct" : NULL;
 }
 
 static void print_verdict(FILE *out, const struct overview *o, size_t m, const char *label)
 {
-	const struct report_cell *cell = cell_of(o, m, label);
+	const struct report_cell *cell = cell_of(o, m, label, &figure_rate);
 	const struct report_cell *base = report_baseline(&o->data->machines[m], cell);
 	struct ratio r;
 
@@ -300,10 +302,10 @@ static void print_heads(FILE *out, const struct overview *o)
 	fprintf(out, "\n");
 }
 
-static void print_median(FILE *out, const struct report_cell *cell, const struct report_figure *f,
-			 int digits)
+static void print_median(FILE *out, const struct overview *o, size_t m, const char *label,
+			 const struct report_figure *f, int digits)
 {
-	struct summary s = report_figure_of(cell, f);
+	struct summary s = report_figure_of(cell_of(o, m, label, f), f);
 
 	if (s.n)
 		fprintf(out, "| %.*f ", digits, s.median);
@@ -316,23 +318,23 @@ static void print_row(FILE *out, const struct overview *o, const char *label)
 	fprintf(out, "| `%s` ", label);
 	for (size_t m = 0; m < o->n; m++) {
 		const struct report_machine *machine = &o->data->machines[m];
-		const struct report_cell *cell = cell_of(o, m, label);
+		const struct report_cell *cell = cell_of(o, m, label, &figure_rate);
 
 		if (!o->pivot[m].n_rows)
 			continue;
 		if (report_counts_locks(machine)) {
-			print_median(out, cell, &figure_acquisitions, 2);
-			print_median(out, cell, &figure_empty, 2);
-			print_median(out, cell, &figure_contentions, 2);
+			print_median(out, o, m, label, &figure_acquisitions, 2);
+			print_median(out, o, m, label, &figure_empty, 2);
+			print_median(out, o, m, label, &figure_contentions, 2);
 			continue;
 		}
-		print_median(out, cell, &figure_rate, 0);
+		print_median(out, o, m, label, &figure_rate, 0);
 		fprintf(out, "| ");
 		report_print_ratio(out, cell, cell ? report_baseline(machine, cell) : NULL,
 				   &figure_rate);
 		fprintf(out, " ");
 		if (!report_is_emulated(machine))
-			print_median(out, cell, &figure_cpu, 1);
+			print_median(out, o, m, label, &figure_cpu, 1);
 	}
 	fprintf(out, "|\n");
 }
@@ -355,10 +357,10 @@ static void print_table(FILE *out, const struct overview *o)
 	for (size_t m = 0; m < o->n; m++) {
 		for (size_t r = 0; r < o->pivot[m].n_rows; r++) {
 			const char *label = o->pivot[m].row[r];
-			bool printed = !cell_of(o, m, label);
+			bool printed = !cell_of(o, m, label, NULL);
 
 			for (size_t k = 0; k < m && !printed; k++)
-				printed = cell_of(o, k, label) != NULL;
+				printed = cell_of(o, k, label, NULL) != NULL;
 			if (!printed)
 				print_row(out, o, label);
 		}
@@ -395,7 +397,7 @@ void report_answer(FILE *out, const struct report_data *data)
 static void print_nothing_in(FILE *out, const struct overview *o, size_t m,
 			     const struct report_figure *f, const char *what, bool more_is_better)
 {
-	const struct report_cell *dup = cell_of(o, m, "dup");
+	const struct report_cell *dup = cell_of(o, m, "dup", f);
 	const struct report_cell *base = dup ? report_baseline(&o->data->machines[m], dup) : NULL;
 	struct ratio r;
 	enum report_verdict verdict = report_compare(dup, base, f, &r);
@@ -414,20 +416,23 @@ static void print_against_direct(FILE *out, const struct overview *o)
 	size_t m;
 
 	if (counting_machine(o, "dup", &m) && sees_count(o, m, "direct") &&
-	    own_count(cell_of(o, m, "direct")) < own_count(cell_of(o, m, "dup")))
+	    own_count(cell_of(o, m, "direct", &figure_acquisitions)) <
+		    own_count(cell_of(o, m, "dup", &figure_acquisitions)))
 		fprintf(out,
 			"- Against `direct`: %.2f acquisitions to %.2f. Where nothing outside io_uring "
 			"needs an fd, direct descriptors are the better answer.\n",
-			own_count(cell_of(o, m, "dup")), own_count(cell_of(o, m, "direct")));
+			own_count(cell_of(o, m, "dup", &figure_acquisitions)),
+			own_count(cell_of(o, m, "direct", &figure_acquisitions)));
 }
 
 static void print_against_private(FILE *out, const struct overview *o)
 {
 	for (size_t m = 0; m < o->n; m++) {
-		struct summary shared =
-			report_figure_of(cell_of(o, m, "epoll"), &figure_contentions);
-		struct summary own = report_figure_of(cell_of(o, m, "epoll, private tables"),
-						      &figure_contentions);
+		struct summary shared = report_figure_of(
+			cell_of(o, m, "epoll", &figure_contentions), &figure_contentions);
+		struct summary own = report_figure_of(
+			cell_of(o, m, "epoll, private tables", &figure_contentions),
+			&figure_contentions);
 
 		if (own.n && shared.n)
 			fprintf(out,

@@ -20,8 +20,7 @@ json_t *report_part(json_t *record, const char *part)
 	return record;
 }
 
-/* What makes two environments the same machine. */
-static bool same_machine(json_t *a, json_t *b)
+bool report_same_machine(json_t *a, json_t *b)
 {
 	static const char *const keys[] = {
 		"kernel_release", "kernel_version", "lock_stat", "virtualisation", "cpu",
@@ -168,7 +167,7 @@ static struct report_machine *find_machine(struct report_data *data, json_t *env
 	struct report_machine *machine;
 
 	for (size_t i = 0; i < data->n_machines; i++)
-		if (same_machine(data->machines[i].environment, environment))
+		if (report_same_machine(data->machines[i].environment, environment))
 			return &data->machines[i];
 	data->machines = grow(data->machines, data->n_machines, sizeof(*data->machines));
 	machine = &data->machines[data->n_machines++];

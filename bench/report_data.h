@@ -30,6 +30,9 @@ struct report_data {
 };
 
 void report_sort(json_t *records, struct report_data *data);
+/* Two environments of one machine and kernel: their figures may stand together. */
+bool report_same_machine(json_t *a, json_t *b);
+
 void report_free(struct report_data *data);
 
 /* A figure over the repetitions; `part` may be a path of two, as in "storm.result". */

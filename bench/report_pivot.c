@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See report_pivot.h. */
-#include "report_pivot.h"
+#include "report_text.h"
 #include "cell.h"
 #include "record.h"
 
@@ -165,10 +165,10 @@ static size_t find_column(struct report_pivot *pivot, double value)
 	for (size_t k = pivot->n_columns; k > c; k--) {
 		pivot->column[k] = pivot->column[k - 1];
 		for (size_t r = 0; r < PIVOT_ROWS; r++)
-			pivot->cell[r][k] = pivot->cell[r][k - 1];
+			memcpy(pivot->cell[r][k], pivot->cell[r][k - 1], sizeof(pivot->cell[r][k]));
 	}
 	for (size_t r = 0; r < PIVOT_ROWS; r++)
-		pivot->cell[r][c] = NULL;
+		memset(pivot->cell[r][c], 0, sizeof(pivot->cell[r][c]));
 	pivot->column[c] = value;
 	pivot->n_columns++;
 	return c;
@@ -178,8 +178,8 @@ static size_t find_column(struct report_pivot *pivot, double value)
 static json_t *row_record(const struct report_pivot *pivot, size_t row)
 {
 	for (size_t c = 0; c < pivot->n_columns; c++)
-		if (pivot->cell[row][c])
-			return pivot->cell[row][c]->first;
+		if (pivot->cell[row][c][0])
+			return pivot->cell[row][c][0]->first;
 	return NULL;
 }
 
@@ -207,11 +207,34 @@ static void swap_rows(struct report_pivot *pivot, size_t a, size_t b)
 	memcpy(pivot->row[a], pivot->row[b], sizeof(label));
 	memcpy(pivot->row[b], label, sizeof(label));
 	for (size_t c = 0; c < pivot->n_columns; c++) {
-		const struct report_cell *cell = pivot->cell[a][c];
+		const struct report_cell *cells[PIVOT_SIZES];
 
-		pivot->cell[a][c] = pivot->cell[b][c];
-		pivot->cell[b][c] = cell;
+		memcpy(cells, pivot->cell[a][c], sizeof(cells));
+		memcpy(pivot->cell[a][c], pivot->cell[b][c], sizeof(cells));
+		memcpy(pivot->cell[b][c], cells, sizeof(cells));
 	}
+}
+
+static double connections(const struct report_cell *cell)
+{
+	return json_number_value(json_object_get(report_part(cell->first, "storm.result"), "good"));
+}
+
+static bool is_larger(const struct report_cell *a, const struct report_cell *b)
+{
+	size_t x = json_array_size(a->good), y = json_array_size(b->good);
+
+	return x != y ? x > y : connections(a) > connections(b);
+}
+
+/* The last place is free. */
+static void put(const struct report_cell **place, const struct report_cell *cell)
+{
+	size_t k = PIVOT_SIZES - 1;
+
+	for (; k && (!place[k - 1] || is_larger(cell, place[k - 1])); k--)
+		place[k] = place[k - 1];
+	place[k] = cell;
 }
 
 bool report_pivot(const struct report_machine *machine, const char *experiment, size_t index,
@@ -222,6 +245,7 @@ bool report_pivot(const struct report_machine *machine, const char *experiment, 
 	memset(pivot, 0, sizeof(*pivot));
 	if (!nth_load(machine, experiment, index, pivot->load, sizeof(pivot->load)))
 		return false;
+	pivot->is_wrk = !strcmp(pivot->load, cell_loads[CELL_WRK]);
 	for (size_t i = 0; i < machine->n_cells; i++) {
 		const struct report_cell *cell = &machine->cells[i];
 		char label[PIVOT_LABEL], load[PIVOT_LABEL];
@@ -235,10 +259,10 @@ bool report_pivot(const struct report_machine *machine, const char *experiment, 
 		report_label(cell->first, label, sizeof(label));
 		row = find_row(pivot, label);
 		column = find_column(pivot, axis_value(cell->first, axis));
-		if (pivot->cell[row][column] || strcmp(pivot->row[row], label))
+		if (strcmp(pivot->row[row], label) || pivot->cell[row][column][PIVOT_SIZES - 1])
 			pivot->left_out++;
 		else
-			pivot->cell[row][column] = cell;
+			put(pivot->cell[row][column], cell);
 	}
 	for (size_t r = 1; r < pivot->n_rows; r++)
 		for (size_t k = r; k && comes_before(pivot, k, k - 1); k--)
@@ -246,13 +270,24 @@ bool report_pivot(const struct report_machine *machine, const char *experiment, 
 	return true;
 }
 
+const struct report_cell *report_pivot_cell(const struct report_pivot *pivot, size_t row,
+					    size_t column, const struct report_figure *figure)
+{
+	const struct report_cell *const *cells = pivot->cell[row][column];
+
+	for (size_t k = 0; figure && k < PIVOT_SIZES && cells[k]; k++)
+		if (report_figure_of(cells[k], figure).n)
+			return cells[k];
+	return cells[0];
+}
+
 const struct report_cell *report_pivot_find(const struct report_pivot *pivot, const char *row,
-					    double column)
+					    double column, const struct report_figure *figure)
 {
 	for (size_t r = 0; r < pivot->n_rows; r++)
 		for (size_t c = 0; c < pivot->n_columns; c++)
 			if (pivot->column[c] == column && !strcmp(pivot->row[r], row))
-				return pivot->cell[r][c];
+				return report_pivot_cell(pivot, r, c, figure);
 	return NULL;
 }
 
@@ -264,7 +299,7 @@ size_t report_main_column(const struct report_pivot *pivot)
 		size_t n = 0;
 
 		for (size_t r = 0; r < pivot->n_rows; r++)
-			n += pivot->cell[r][c] != NULL;
+			n += pivot->cell[r][c][0] != NULL;
 		if (n >= most) {
 			most = n;
 			best = c;

@@ -11,14 +11,21 @@
 #define PIVOT_ROWS    64
 #define PIVOT_COLUMNS 32
 #define PIVOT_LABEL   192
+#define PIVOT_SIZES   4
 
 struct report_pivot {
 	char load[PIVOT_LABEL]; /* what drives the cells */
+	bool is_wrk;
 	size_t n_rows, n_columns;
 	char row[PIVOT_ROWS][PIVOT_LABEL];
 	double column[PIVOT_COLUMNS]; /* ascending */
-	const struct report_cell *cell[PIVOT_ROWS][PIVOT_COLUMNS];
-	size_t left_out; /* cells that no room was left for, or of another size than the first */
+	/*
+	 * Measured in several sizes or with several instruments, a cell stands here more than once:
+	 * the one with the most runs first, of equal ones the one with the most connections. NULL
+	 * behind.
+	 */
+	const struct report_cell *cell[PIVOT_ROWS][PIVOT_COLUMNS][PIVOT_SIZES];
+	size_t left_out; /* cells that no room was left for */
 };
 
 /* "workers", "neighbours" ...: the key in the record's cell; "level" counts 0, 1, 2. */
@@ -33,8 +40,14 @@ bool report_pivot(const struct report_machine *machine, const char *experiment, 
 
 /* What a row is called: the path, and in what it differs from the plain one. */
 void report_label(json_t *record, char *text, size_t size);
+
+struct report_figure;
+
+/* The first of them that has the figure, or the first of all; NULL: there is none. */
+const struct report_cell *report_pivot_cell(const struct report_pivot *pivot, size_t row,
+					    size_t column, const struct report_figure *figure);
 const struct report_cell *report_pivot_find(const struct report_pivot *pivot, const char *row,
-					    double column);
+					    double column, const struct report_figure *figure);
 
 /* The column with the most cells; of equal ones the last. */
 size_t report_main_column(const struct report_pivot *pivot);

@@ -58,14 +58,19 @@ static const char *colour(const char *label)
 	return "#777777";
 }
 
+static struct summary figure_at(const struct report_pivot *p, size_t row, size_t column,
+				const struct plot *plot)
+{
+	return report_figure_of(report_pivot_cell(p, row, column, plot->figure), plot->figure);
+}
+
 static size_t count_figures(const struct report_pivot *p, const struct plot *plot)
 {
 	size_t n = 0, main = report_main_column(p);
 
 	for (size_t r = 0; r < p->n_rows; r++)
 		for (size_t c = 0; c < p->n_columns; c++)
-			n += (!plot->bars || c == main) &&
-			     report_figure_of(p->cell[r][c], plot->figure).n > 0;
+			n += (!plot->bars || c == main) && figure_at(p, r, c, plot).n > 0;
 	return n;
 }
 
@@ -133,7 +138,7 @@ static void print_bars(FILE *out, const struct plot *plot, const struct report_m
 		"set ytics noenhanced (",
 		n);
 	for (size_t r = 0; r < p->n_rows; r++) {
-		if (!report_figure_of(p->cell[r][column], plot->figure).n)
+		if (!figure_at(p, r, column, plot).n)
 			continue;
 		fprintf(out, "%s", y == n ? "" : ", ");
 		print_quoted(out, p->row[r]);
@@ -142,7 +147,7 @@ static void print_bars(FILE *out, const struct plot *plot, const struct report_m
 	fprintf(out, ")\n$d << EOD\n");
 	y = n;
 	for (size_t r = 0; r < p->n_rows; r++) {
-		struct summary s = report_figure_of(p->cell[r][column], plot->figure);
+		struct summary s = figure_at(p, r, column, plot);
 
 		if (!s.n)
 			continue;
@@ -170,7 +175,7 @@ static void print_lines(FILE *out, const struct plot *plot, const struct report_
 	for (size_t r = 0; r < p->n_rows; r++) {
 		fprintf(out, "$d%zu << EOD\n", r);
 		for (size_t c = 0; c < p->n_columns; c++) {
-			struct summary s = report_figure_of(p->cell[r][c], plot->figure);
+			struct summary s = figure_at(p, r, c, plot);
 
 			/* Beside each other, so that no error bar hides another. */
 			if (s.n)
@@ -192,7 +197,7 @@ static void print_lines(FILE *out, const struct plot *plot, const struct report_
 		bool any = false;
 
 		for (size_t c = 0; c < p->n_columns; c++)
-			any = any || report_figure_of(p->cell[r][c], plot->figure).n;
+			any = any || figure_at(p, r, c, plot).n;
 		if (!any)
 			continue;
 		fprintf(out,

@@ -29,18 +29,24 @@ struct shown {
 	const char *caption;
 };
 
+/* All cells of a table are driven alike. */
 static const struct report_figure *figure_of(const struct shown *shown,
-					     const struct report_cell *cell)
+					     const struct report_pivot *p)
 {
-	return shown->figure ? shown->figure : report_rate_of(cell);
+	return shown->figure ? shown->figure : p->is_wrk ? &figure_requests : &figure_rate;
+}
+
+static const struct report_cell *cell_at(const struct report_pivot *p, size_t row, size_t column,
+					 const struct shown *shown)
+{
+	return report_pivot_cell(p, row, column, figure_of(shown, p));
 }
 
 static bool any_figure(const struct report_pivot *p, const struct shown *shown)
 {
 	for (size_t r = 0; r < p->n_rows; r++)
 		for (size_t c = 0; c < p->n_columns; c++)
-			if (p->cell[r][c] &&
-			    report_figure_of(p->cell[r][c], figure_of(shown, p->cell[r][c])).n)
+			if (report_figure_of(cell_at(p, r, c, shown), figure_of(shown, p)).n)
 				return true;
 	return false;
 }
@@ -64,16 +70,16 @@ static void print_pivot(FILE *out, const struct report_machine *machine, const c
 	for (size_t r = 0; r < p->n_rows; r++) {
 		fprintf(out, "| `%s` ", p->row[r]);
 		for (size_t c = 0; c < p->n_columns; c++) {
-			const struct report_cell *cell = p->cell[r][c];
+			const struct report_cell *cell = cell_at(p, r, c, shown);
 
 			fprintf(out, "| ");
 			if (!cell)
 				fprintf(out, "-");
 			else if (shown->base)
 				report_print_ratio(out, cell, report_baseline(machine, cell),
-						   figure_of(shown, cell));
+						   figure_of(shown, p));
 			else
-				report_print_figure(out, cell, figure_of(shown, cell));
+				report_print_figure(out, cell, figure_of(shown, p));
 			fprintf(out, " ");
 		}
 		fprintf(out, "|\n");
@@ -92,10 +98,10 @@ static void print_changes(FILE *out, const char *experiment, const struct report
 	if (p->n_columns < 2)
 		return;
 	for (size_t r = 0; r < p->n_rows; r++) {
-		const struct report_cell *cell = p->cell[r][last];
+		const struct report_cell *cell = cell_at(p, r, last, shown);
+		const struct report_cell *first = cell_at(p, r, 0, shown);
 
-		if (!cell || report_compare(cell, p->cell[r][0], figure_of(shown, cell), &ratio) ==
-				     NOT_COMPARED)
+		if (report_compare(cell, first, figure_of(shown, p), &ratio) == NOT_COMPARED)
 			continue;
 		if (!*separator) {
 			fprintf(out, "%s with ", shown->caption);
@@ -105,7 +111,7 @@ static void print_changes(FILE *out, const char *experiment, const struct report
 			fprintf(out, ": ");
 		}
 		fprintf(out, "%s`%s` ", separator, p->row[r]);
-		report_print_ratio(out, cell, p->cell[r][0], figure_of(shown, cell));
+		report_print_ratio(out, cell, first, figure_of(shown, p));
 		separator = "; ";
 	}
 	if (*separator)
@@ -174,11 +180,12 @@ static const struct report_cell *cheapest(const struct report_pivot *p, size_t c
 	const struct report_cell *best = NULL;
 
 	for (size_t r = 0; r < p->n_rows; r++) {
-		struct summary s = report_figure_of(p->cell[r][column], &figure_cpu);
+		const struct report_cell *cell = report_pivot_cell(p, r, column, &figure_cpu);
+		struct summary s = report_figure_of(cell, &figure_cpu);
 
 		if (s.n && is_ours(p->row[r]) &&
 		    (!best || s.median < report_figure_of(best, &figure_cpu).median)) {
-			best = p->cell[r][column];
+			best = cell;
 			*label = p->row[r];
 		}
 	}
@@ -191,8 +198,10 @@ static void print_targets(FILE *out, const struct report_machine *machine,
 	size_t column = report_main_column(p);
 	const char *label = "";
 	const struct report_cell *best = cheapest(p, column, &label);
-	const struct report_cell *bare = report_pivot_find(p, "bare", p->column[column]);
-	const struct report_cell *nginx = report_pivot_find(p, "nginx", p->column[column]);
+	const struct report_cell *bare =
+		report_pivot_find(p, "bare", p->column[column], &figure_cpu);
+	const struct report_cell *nginx =
+		report_pivot_find(p, "nginx", p->column[column], &figure_cpu);
 
 	if (!best || (!bare && !nginx) || report_is_emulated(machine))
 		return;
@@ -247,7 +256,7 @@ static void print_parked(FILE *out, const struct report_machine *machine,
 		"|---|---|--:|--:|--:|--:|--:|--:|--:|\n");
 	for (size_t r = 0; r < p->n_rows; r++) {
 		for (size_t c = 0; c < p->n_columns; c++) {
-			const struct report_cell *cell = p->cell[r][c];
+			const struct report_cell *cell = p->cell[r][c][0];
 			struct summary peak, swept;
 
 			if (!cell)
@@ -277,7 +286,7 @@ static void print_peak(FILE *out, const struct report_machine *machine,
 
 	(void)machine;
 	for (size_t r = 0; r < p->n_rows; r++) {
-		const struct report_cell *cell = p->cell[r][0];
+		const struct report_cell *cell = p->cell[r][0][0];
 
 		if (!cell || !record_number(cell->first, "cell", "peak_connections_per_s", &peak))
 			continue;
@@ -385,7 +394,7 @@ static void print_machine_part(FILE *out, const struct section *section,
 	for (size_t i = open; i < most && shown[i]; i++)
 		print_pivot(out, machine, section->experiment, p, shown[i]);
 	if (p->left_out)
-		fprintf(out, "%zu cells of other sizes are only in the CSV file.\n\n", p->left_out);
+		fprintf(out, "%zu cells of other sizes are in the CSV file only.\n\n", p->left_out);
 	report_print_source(out, machine, index, section->experiment);
 	fprintf(out, "</details>\n\n");
 }

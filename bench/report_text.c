@@ -201,10 +201,34 @@ static void print_once(FILE *out, json_t *seen, const char *before, const char *
 	json_object_set_new(seen, text, json_true());
 }
 
+/* Every command there was, once each, one a line. */
+static void print_commands(FILE *out, const struct report_machine *machine, const char *experiment)
+{
+	json_t *seen = json_object(), *record;
+	size_t i, len;
+
+	json_array_foreach (machine->all, i, record) {
+		char *text = NULL;
+		FILE *command;
+
+		if (strcmp(report_experiment(record), experiment))
+			continue;
+		command = open_memstream(&text, &len);
+		print_again(command, record, experiment);
+		fclose(command);
+		if (!json_object_get(seen, text)) {
+			json_object_set_new(seen, text, json_true());
+			fprintf(out, "    %s\n", text);
+		}
+		free(text);
+	}
+	json_decref(seen);
+}
+
 void report_print_source(FILE *out, const struct report_machine *machine, size_t index,
 			 const char *experiment)
 {
-	json_t *files = json_object(), *revisions = json_object(), *record, *first = NULL;
+	json_t *files = json_object(), *revisions = json_object(), *record;
 	size_t i, n = 0;
 
 	fprintf(out, "Machine %c: ", report_letter(index));
@@ -213,7 +237,6 @@ void report_print_source(FILE *out, const struct report_machine *machine, size_t
 
 		if (strcmp(report_experiment(record), experiment))
 			continue;
-		first = first ? first : record;
 		n++;
 		print_once(out, files, "`", file ? file : "");
 	}
@@ -223,10 +246,9 @@ void report_print_source(FILE *out, const struct report_machine *machine, size_t
 		if (!strcmp(report_experiment(record), experiment))
 			print_once(out, revisions, "",
 				   record_text(record, "environment", "revision"));
-	fprintf(out, ". Again:\n\n    ");
-	if (first)
-		print_again(out, first, experiment);
-	fprintf(out, "\n\n");
+	fprintf(out, ". Again:\n\n");
+	print_commands(out, machine, experiment);
+	fprintf(out, "\n");
 	json_decref(files);
 	json_decref(revisions);
 }

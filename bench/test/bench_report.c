@@ -199,12 +199,29 @@ static void test_experiments(void)
 		json_array_append_new(records, varied("latency", "rate_of_peak_percent", 50, i, 9));
 		json_array_append_new(records, varied("latency", "rate_of_peak_percent", 90, i, 9));
 	}
+	/* The same cell in two sizes: each figure is from the larger that has it. */
+	for (int i = 1; i <= 3; i++) {
+		json_t *small = varied("scaling", "workers", 2, i, 77);
+		json_t *large = varied("scaling", "workers", 2, i, 600);
+
+		json_object_set_new(report_part(small, "storm.load"), "concurrency",
+				    json_integer(64));
+		json_object_set_new(report_part(small, "storm.load"), "connections",
+				    json_integer(10));
+		json_object_set_new(report_part(small, "storm.result"), "good", json_integer(10));
+		json_object_set_new(json_object_get(small, "lock"), "wait_ns_per_connection",
+				    json_real(4.5));
+		json_array_append_new(records, small);
+		json_array_append_new(records, large);
+	}
 	text = make(records);
+	CHECK(has_line(text, "| `epoll` | 503 (501 to 505) | 600 | ", ""));
+	CHECK(has_line(text, "| `epoll` | - | 4.5 | - |", ""));
 	CHECK(has_line(text, "| path | 0 neighbours | 2 neighbours |", ""));
 	CHECK(has_line(text, "| `epoll` | 903 (901 to 905) | 303 (301 to 305) |", ""));
 	CHECK(has_line(text, "Connections/s with 2 neighbours, over that with 0 neighbours",
 		       "`epoll` **0.34** (0.33 to 0.34)."));
-	CHECK(has_line(text, "| path | 1 worker | 4 workers |", ""));
+	CHECK(has_line(text, "| path | 1 worker | 2 workers | 4 workers |", ""));
 	CHECK(has_line(text, "| path | 50 % of the peak | 90 % of the peak |", ""));
 	CHECK(!strstr(text, "### Parked sockets"));
 	CHECK(has_line(text, "10 records of experiment `neighbours`", ""));

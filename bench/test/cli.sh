@@ -29,7 +29,7 @@ complain()
 	failures=$((failures + 1))
 }
 
-for command in run report preflight storm bare; do
+for command in run report compare preflight storm bare; do
 	expect 0 '' $command --help
 	grep -q "^usage: accept-bench $command" "$folder/stdout" || complain "no usage of $command"
 	expect 2 "unknown option '--nonsense'" $command --nonsense
@@ -125,6 +125,10 @@ said=$(PATH=/nowhere "$bench" report --in "$folder/resumed" --in "$folder/second
 [ -z "$(ls "$folder/3")" ] || complain 'half a report'
 expect 1 "cannot create" report --in "$folder/resumed" --out "$folder/no/where.md"
 expect 1 "cannot write /dev/full" report --in "$folder/resumed" --out /dev/full
+"$bench" compare --a "$folder/second" --b "$folder/second" >/dev/full 2>"$folder/said" &&
+	complain 'a full disk passed for a verdict'
+grep -q 'cannot write to stdout: No space left' "$folder/said" || complain "$(cat "$folder/said")"
+expect 2 "--b is needed" compare --a "$folder/second"
 [ -c /dev/full ] || complain '/dev/full is no device any more'
 
 echo "$failures failures"
