@@ -137,7 +137,7 @@ static int in_target(struct http_request *r, const struct http_limits *limits, u
 	}
 	if (c <= 0x20 || c >= 0x7f)
 		return 400;
-	if (!r->target_bytes && c != '/' && c != '*' && !is_alpha(c))
+	if (!r->target_bytes && c != '/' && !is_alpha(c) && !(c == '*' && r->method == OPTIONS))
 		return 400;
 	if (++r->target_bytes > limits->target)
 		return 414;
@@ -250,13 +250,13 @@ static int in_value(struct http_request *r, const struct http_limits *limits, un
 	}
 	if (!is_value(c))
 		return 400;
+	if (r->state == VALUE_END && (length || r->field == HOST)) /* "1 2", "a b" */
+		return 400;
 	if (length) {
-		if (r->state == VALUE_END) /* "1 2" */
-			return 400;
 		r->state = VALUE;
 		return add_digit(r, limits, c);
 	}
-	if (c == ',') {
+	if (c == ',' && r->field != HOST) {
 		if (r->state == VALUE)
 			word_end(r);
 		r->state = VALUE_START;

@@ -80,7 +80,71 @@ static const struct {
 	  "POST / HTTP/1.1\r\n" H "Content-Length: 18446744073709551617\r\n\r\nx", { 413 }, true },
 	{ "length over the limit", "POST / HTTP/1.1\r\n" H "Content-Length: 1001\r\n\r\n", { 413 },
 	  true },
+	{ "the same length twice, in other letters",
+	  "POST / HTTP/1.1\r\n" H "Content-Length: 1\r\ncONTENT-lENGTH: 1\r\n\r\n", { 400 }, true },
+	{ "length behind a comma", "POST / HTTP/1.1\r\n" H "Content-Length: ,1\r\n\r\n", { 400 }, true },
+	{ "length before a comma", "POST / HTTP/1.1\r\n" H "Content-Length: 1,\r\n\r\n", { 400 }, true },
+	{ "length with an exponent", "POST / HTTP/1.1\r\n" H "Content-Length: 1e1\r\n\r\n", { 400 },
+	  true },
+	{ "length and a fold", "POST / HTTP/1.1\r\n" H "Content-Length:\r\n 1\r\n\r\n", { 400 }, true },
+	{ "length with a space before the colon",
+	  "POST / HTTP/1.1\r\n" H "Content-Length : 1\r\n\r\n", { 400 }, true },
+	{ "length with a tab before the colon",
+	  "POST / HTTP/1.1\r\n" H "Content-Length\t: 1\r\n\r\n", { 400 }, true },
+	{ "length of 2^64", "POST / HTTP/1.1\r\n" H "Content-Length: 18446744073709551616\r\n\r\n",
+	  { 413 }, true },
+	{ "length of forty digits",
+	  "POST / HTTP/1.1\r\n" H "Content-Length: 1000000000000000000000000000000000000000\r\n\r\n",
+	  { 413 }, true },
+	{ "encoding, then length",
+	  "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", { 400 },
+	  true },
+	{ "encoding in other letters",
+	  "POST / HTTP/1.1\r\n" H "tRANSFER-eNCODING: CHUNKED\r\n\r\n", { 501 }, true },
+	{ "two encodings",
+	  "POST / HTTP/1.1\r\n" H "Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n", { 501 },
+	  true },
+	{ "empty encoding", "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n", { 501 }, true },
+	{ "encoding behind a vertical tab",
+	  "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\vchunked\r\n\r\n", { 400 }, true },
+	{ "encoding of a GET", "GET / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n", { 501 },
+	  true },
+	{ "CR CR LF behind the request line", "GET / HTTP/1.1\r\r\n" H "\r\n", { 400 }, true },
+	{ "CR CR LF behind a field", "GET / HTTP/1.1\r\nHost: x\r\r\n\r\n", { 400 }, true },
+	{ "CR in the target", "GET /\r HTTP/1.1\r\n" H "\r\n", { 400 }, true },
+	{ "CR in a name", "GET / HTTP/1.1\r\nHo\rst: x\r\n\r\n", { 400 }, true },
+	{ "bare LF at the start", "\nGET / HTTP/1.1\r\n" H "\r\n", { 400 }, true },
+	{ "bare LF at the end", "GET / HTTP/1.1\r\n" H "\n", { 400 }, true },
+	{ "bare LF in the value of a field", "GET / HTTP/1.1\r\n" H "A: b\nHost: y\r\n\r\n", { 400 },
+	  true },
+	{ "folded first field", "GET / HTTP/1.1\r\n Host: x\r\n\r\n", { 400 }, true },
+	{ "line folded with a tab", "GET / HTTP/1.1\r\n" H "A: b\r\n\tc\r\n\r\n", { 400 }, true },
+	{ "line of a space", "GET / HTTP/1.1\r\n" H " \r\n\r\n", { 400 }, true },
+	{ "nothing but a colon", "GET / HTTP/1.1\r\n" H ":\r\n\r\n", { 400 }, true },
+	{ "quotes in a name", "GET / HTTP/1.1\r\n" H "\"A\": b\r\n\r\n", { 400 }, true },
+	{ "Host of two words", "GET / HTTP/1.1\r\nHost: x y\r\n\r\n", { 400 }, true },
+	{ "a list of Hosts", "GET / HTTP/1.1\r\nHost: x, y\r\n\r\n", { 400 }, true },
+	{ "two Hosts in HTTP/1.0", "GET / HTTP/1.0\r\n" H H "\r\n", { 400 }, true },
+	{ "space behind the version", "GET / HTTP/1.1 \r\n" H "\r\n", { 400 }, true },
+	{ "tab instead of a space", "GET\t/ HTTP/1.1\r\n" H "\r\n", { 400 }, true },
+	{ "GET of an asterisk", "GET * HTTP/1.1\r\n" H "\r\n", { 400 }, true },
+	{ "HTTP/0.9", "GET /\r\n", { 400 }, true },
+	{ "the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", { 501 }, true },
+	{ "a request behind a refused one", "GET / HTTP/1.1\n" H "\r\nGET / HTTP/1.1\r\n" H "\r\n",
+	  { 400 }, true },
 	/* what is served */
+	{ "length with zeros before it",
+	  "POST / HTTP/1.1\r\n" H "Content-Length: 0000000000000000000000003\r\n\r\nabcGET / HTTP/1.1\r\n"
+	  H "\r\n", { 200, 200 }, false },
+	{ "a GET with a body", "GET / HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n" H
+	  "\r\n", { 200, 200 }, false },
+	{ "close wins over keep-alive",
+	  "GET / HTTP/1.1\r\n" H "Connection: keep-alive, close\r\n\r\n", { 200 }, true },
+	{ "and in a field of its own",
+	  "GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n", { 200 }, true },
+	{ "Host with a port", "GET / HTTP/1.1\r\nHost: x:80\t\r\n\r\n", { 200 }, false },
+	{ "an encoding that is not one", "GET / HTTP/1.1\r\n" H "Transfer-Encodings: chunked\r\n\r\n",
+	  { 200 }, false },
 	{ "GET", "GET / HTTP/1.1\r\n" H "\r\n", { 200 }, false },
 	{ "empty lines before", "\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n", { 200 }, false },
 	{ "absolute form", "GET http://x/ HTTP/1.1\r\n" H "\r\n", { 200 }, false },
@@ -159,6 +223,56 @@ static void test_cases(void)
 
 		for (cut = 0; cut <= len; cut++)
 			feed(i, cases[i].bytes, len, cut);
+	}
+}
+
+static bool is_tchar(int c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c > 0 && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+/* HEAD, the byte C, and TAIL: the status. */
+static int status_with_byte(const char *head, int c, const char *tail)
+{
+	struct http_request request = { 0 };
+	char bytes[256];
+	size_t len = strlen(head);
+
+	memcpy(bytes, head, len);
+	bytes[len++] = (char)c;
+	memcpy(bytes + len, tail, strlen(tail));
+	http_parse(&request, &limits, bytes, len + strlen(tail));
+	return request.status;
+}
+
+/* Each of the 256 bytes, NUL included, in each place that has an alphabet of its own. */
+static void test_every_byte(void)
+{
+	int c;
+
+	for (c = 0; c < 256; c++) {
+		bool target = c > 0x20 && c < 0x7f;
+		bool value = c == '\t' || (c >= 0x20 && c != 0x7f);
+		int got = status_with_byte("G", c, "T / HTTP/1.1\r\n" H "\r\n");
+
+		/* A space ends the method: no such method. */
+		CHECK(got == (c == 'E'			? 200
+			      : is_tchar(c) || c == ' ' ? 501
+							: 400),
+		      "byte %d in the method: %d", c, got);
+		got = status_with_byte("GET /", c, "x HTTP/1.1\r\n" H "\r\n");
+		CHECK(got == (target ? 200 : 400), "byte %d in the target: %d", c, got);
+		got = status_with_byte("GET / HTTP/1.", c, "\r\n" H "\r\n");
+		CHECK(got == (c >= '0' && c <= '9' ? 200 : 400), "byte %d in the version: %d", c,
+		      got);
+		got = status_with_byte("GET / HTTP/1.1\r\n" H "A", c, ": b\r\n\r\n");
+		CHECK(got == (is_tchar(c) || c == ':' ? 200 : 400), "byte %d in a name: %d", c,
+		      got);
+		got = status_with_byte("GET / HTTP/1.1\r\n" H "A: b", c, "c\r\n\r\n");
+		CHECK(got == (value ? 200 : 400), "byte %d in a value: %d", c, got);
+		got = status_with_byte("GET / HTTP/1.1\r\n" H "A: b\r", c, "\r\n");
+		CHECK(got == (c == '\n' ? 200 : 400), "byte %d behind a CR: %d", c, got);
 	}
 }
 
@@ -241,6 +355,7 @@ static void test_draining_closes(void)
 int main(void)
 {
 	test_cases();
+	test_every_byte();
 	test_header_limit();
 	test_body_limit();
 	test_answers();
