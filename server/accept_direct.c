@@ -14,10 +14,10 @@ void arm_direct(struct worker *w)
 	struct io_uring_sqe *sqe = worker_sqe(w, OP_ACCEPT, NULL);
 
 	/* No SOCK_CLOEXEC: a slot has no such flag, and the kernel refuses it. */
-	if (w->draining) {
+	if (accept_one_at_a_time(w)) {
 		io_uring_prep_accept_direct(sqe, w->listener, NULL, NULL, 0,
 					    IORING_FILE_INDEX_ALLOC);
-		sqe->ioprio |= IORING_ACCEPT_DONTWAIT; /* -EAGAIN when the queue is empty */
+		sqe->ioprio |= accept_flags(w);
 		return;
 	}
 	io_uring_prep_multishot_accept_direct(sqe, w->listener, NULL, NULL, 0);

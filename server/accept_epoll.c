@@ -269,13 +269,12 @@ static void handle(struct loop *l, const struct epoll_event *event)
 
 static void run(struct worker *w)
 {
-	struct loop l = { .w = w, .buffer = malloc(READ_SIZE) };
+	struct loop l = { .w = w, .epoll = w->epoll, .buffer = malloc(READ_SIZE) };
 	struct epoll_event wake = { .events = EPOLLIN, .data.u64 = wake_event };
 	struct epoll_event events[EVENTS];
 	uint64_t ticked_ms = 0;
 
-	l.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!l.buffer || l.epoll < 0 || epoll_ctl(l.epoll, EPOLL_CTL_ADD, w->wake, &wake))
+	if (!l.buffer || epoll_ctl(l.epoll, EPOLL_CTL_ADD, w->wake, &wake))
 		die("epoll: %s", strerror(errno));
 	w->now_ms = clock_ms();
 	for (;;) {

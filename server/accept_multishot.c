@@ -13,9 +13,9 @@ static void arm(struct worker *w)
 {
 	struct io_uring_sqe *sqe = worker_sqe(w, OP_ACCEPT, NULL);
 
-	if (w->draining) {
+	if (accept_one_at_a_time(w)) {
 		io_uring_prep_accept(sqe, w->listener, NULL, NULL, SOCK_CLOEXEC);
-		sqe->ioprio |= IORING_ACCEPT_DONTWAIT; /* -EAGAIN when the queue is empty */
+		sqe->ioprio |= accept_flags(w);
 		return;
 	}
 	/* Multishot: no request and no system call per connection, until it fails. */

@@ -3,8 +3,22 @@
 #ifndef SERVER_ACCEPT_SHARED_H
 #define SERVER_ACCEPT_SHARED_H
 
-struct conn;
-struct worker;
+#include "worker.h"
+
+/*
+ * A multishot accept takes everything that is queued, and what then has no room must be refused.
+ * So a server that has just been full takes one at a time and leaves the rest to wait; so does one
+ * that drains, which wants to hear (-EAGAIN) when the queue is empty.
+ */
+static inline bool accept_one_at_a_time(const struct worker *w)
+{
+	return w->draining || w->crowded;
+}
+
+static inline unsigned short accept_flags(const struct worker *w)
+{
+	return w->draining ? IORING_ACCEPT_DONTWAIT : 0;
+}
 
 /* accept_multishot.c: the fd is closed by the ring. */
 void retire_by_close(struct worker *w, struct conn *c);

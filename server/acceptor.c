@@ -133,9 +133,11 @@ bool worker_wants_accept(struct worker *w)
 	if (used >= max && !w->accept_full)
 		count(w->counters.accept_pauses);
 	if (used >= max)
-		w->accept_full = true;
+		w->accept_full = w->crowded = true;
 	else if (used < max - max / 8 || w->draining)
 		w->accept_full = false;
+	if (used < max / 2)
+		w->crowded = false;
 	return w->listener >= 0 && !w->accept_full && w->now_ms >= w->accept_resume_ms;
 }
 
@@ -156,7 +158,7 @@ static void cancel_accept(struct worker *w)
  */
 void acceptor_steer(struct worker *w)
 {
-	bool wanted = worker_wants_accept(w) && !w->recovering;
+	bool wanted = worker_wants_accept(w) && w->recovery == RECOVERY_NONE;
 
 	if (w->accepting && !w->accept_cancelled && (!wanted || w->draining)) {
 		cancel_accept(w);

@@ -70,6 +70,7 @@ struct conn {
 	bool last : 1;	    /* the connection ends when OUT has been sent */
 	bool linger : 1;    /* and was refused, so that unread bytes may follow */
 	bool timed_out : 1; /* its request in flight is being cancelled */
+	bool suspect : 1;   /* its completion may have been dropped: see recover.h */
 	bool served : 1;    /* at least one answer has been sent */
 	bool watched : 1;   /* epoll: it is in the interest list */
 	uint8_t dup_tries;

@@ -11,7 +11,7 @@
 #include "park.h"
 
 enum {
-	MOST_ROUNDS = 64,     /* of one attempt to settle; the next pass has another */
+	BARRIER_LINKS = 8,    /* more than any chain has */
 	SAY_AGAIN_MS = 10000, /* the same complaint is repeated at most this often */
 };
 
@@ -42,24 +42,40 @@ static void begin(struct worker *w)
 {
 	in_flight(w, w->path->readable ? OP_LISTEN : OP_ACCEPT, NULL);
 	w->round++;
-	w->ticking = false;
-	w->recovering = true;
+	w->accepting = w->accept_cancelled = w->ticking = false;
+	w->recovery = RECOVERY_BEGUN;
 }
 
-/* A submission that does not wait runs no deferred work: only what ends at once completes. */
-static bool settle(struct worker *w)
+/*
+ * The kernel goes from one link of a chain to the next in work that it queues, first in, first
+ * out. So when the end of a chain longer than any other is reached, every chain that was submitted
+ * before has come as far as it can.
+ */
+static void prep_barrier(struct worker *w)
 {
-	unsigned i;
+	uint32_t i;
 
-	for (i = 0; i < MOST_ROUNDS; i++) {
-		worker_reap(w);
-		ring_submit(&w->ring);
-		if (ring_is_quiet(&w->ring))
-			return true;
+	for (i = 0; i < w->conns.capacity; i++)
+		w->conns.conns[i].suspect = w->conns.conns[i].state != CONN_FREE;
+	ring_reserve(&w->ring, BARRIER_LINKS);
+	for (i = 1; i <= BARRIER_LINKS; i++) {
+		struct io_uring_sqe *sqe = worker_sqe(w, OP_BARRIER, NULL);
+
+		io_uring_prep_nop(sqe);
+		if (i < BARRIER_LINKS)
+			sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 	}
-	return false;
+	w->recovery = RECOVERY_BARRIER;
 }
 
+void recover_barrier(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
+{
+	(void)none;
+	if (user_data_index(cqe->user_data) == w->round)
+		w->recovery = RECOVERY_SETTLED;
+}
+
+/* Nothing was heard of C since the barrier was submitted: does it still wait for something? */
 static bool is_lost(struct worker *w, const struct conn *c)
 {
 	switch ((enum conn_state)c->state) {
@@ -67,8 +83,8 @@ static bool is_lost(struct worker *w, const struct conn *c)
 		return false;
 	case CONN_OPENING:
 	case CONN_RETIRING:
-		return true; /* an INSTALL or a close ends within its submission */
-	case CONN_RECEIVING: /* perhaps behind a DUP, should that take its time */
+		return true; /* neither an INSTALL nor a close waits for anything */
+	case CONN_RECEIVING: /* perhaps behind a DUP, should io-wq have that */
 		return !in_flight(w, OP_RECV, c) && !in_flight(w, OP_OPEN, c);
 	case CONN_SENDING:
 		return !in_flight(w, OP_SEND, c);
@@ -78,7 +94,10 @@ static bool is_lost(struct worker *w, const struct conn *c)
 	return false;
 }
 
-/* Whether its descriptor is still there nobody knows; close_unowned() finds it if it is. */
+/*
+ * Whether the descriptor of such a connection is still there nobody knows: close_unowned() finds it
+ * if it is. The slot of one that has an fd and still waits has been closed by its chain.
+ */
 static unsigned strike_off_lost(struct worker *w)
 {
 	unsigned n = 0;
@@ -87,8 +106,12 @@ static unsigned strike_off_lost(struct worker *w)
 	for (i = 0; i < w->conns.capacity; i++) {
 		struct conn *c = &w->conns.conns[i];
 
-		if (!is_lost(w, c))
+		if (!c->suspect)
 			continue;
+		if (!is_lost(w, c)) {
+			c->suspect = c->fd >= 0 && !in_flight(w, OP_OPEN, c);
+			continue;
+		}
 		n++;
 		if (w->path->uses_pool)
 			park_retire(w, c);
@@ -98,10 +121,9 @@ static unsigned strike_off_lost(struct worker *w)
 	return n;
 }
 
-/* A slot that has been copied to an fd is closed by now, unless that is still going on. */
-static bool owns_slot(struct worker *w, const struct conn *c)
+static bool owns_slot(const struct conn *c)
 {
-	return c->slot >= 0 && (c->fd < 0 || in_flight(w, OP_OPEN, c));
+	return c->slot >= 0 && !c->suspect;
 }
 
 static bool close_unowned_slots(struct worker *w)
@@ -114,7 +136,7 @@ static bool close_unowned_slots(struct worker *w)
 	for (i = 0; i < w->slots; i++)
 		files[i] = -1;
 	for (i = 0; i < w->conns.capacity; i++) {
-		if (owns_slot(w, &w->conns.conns[i]))
+		if (owns_slot(&w->conns.conns[i]))
 			files[w->conns.conns[i].slot] = IORING_REGISTER_FILES_SKIP;
 	}
 	io_uring_register_files_update(&w->ring.uring, 0, files, w->slots);
@@ -191,19 +213,27 @@ static void say_so(struct worker *w, unsigned lost)
 	    w->index, w->ring.dropped, lost);
 }
 
-void recover(struct worker *w)
+static void settle_books(struct worker *w)
 {
 	unsigned lost;
 
-	if (has_dropped(w))
-		begin(w);
-	if (!w->recovering || !settle(w))
-		return;
 	ring_buffers_renew(&w->ring);
 	lost = strike_off_lost(w);
 	if (!close_unowned(w))
-		return;
-	w->recovering = w->accepting = w->accept_cancelled = false;
+		return; /* the next pass tries again */
+	w->recovery = RECOVERY_NONE;
 	say_so(w, lost);
 	worker_check_stop(w); /* the main thread's word may have been among them */
+}
+
+void recover(struct worker *w)
+{
+	if (has_dropped(w))
+		begin(w);
+	if (w->recovery == RECOVERY_NONE || !ring_is_reaped(&w->ring))
+		return;
+	if (w->recovery == RECOVERY_BEGUN)
+		prep_barrier(w);
+	else if (w->recovery == RECOVERY_SETTLED)
+		settle_books(w);
 }

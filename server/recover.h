@@ -8,13 +8,14 @@
  * buffer is not given back, or accepting is thought to be going on and is not. What was dropped
  * cannot be known, so the books are compared with the kernel's:
  *
- *     stop accepting        nothing new gets a descriptor meanwhile
- *     settle                what was submitted has ended or waits; what was completed is reaped
- *     connections           the request each has in flight is asked after: not there, it was
- *                           dropped, and the connection is struck off
- *     descriptors           of those that are this worker's, all that no connection has are closed
- *     accept, clock         made anew; what the earlier ones may still say is recognised by
- *                           worker.round and ignored
+ *     BEGUN     accepting stops, so that nothing new gets a descriptor meanwhile; what has been
+ *               accepted is reaped
+ *     BARRIER   every connection is suspect until a completion of it comes; all that has been
+ *               submitted gets as far as it can
+ *     SETTLED   the request each suspect waits for is asked after: not there, it was dropped, and
+ *               the connection is struck off. Of the descriptors that are this worker's, those that
+ *               no connection has are closed. Accepting and the clock begin anew; what the earlier
+ *               ones may still say is recognised by worker.round and ignored
  *
  * Slots and the numbers of a pool are the worker's own. An fd of a table that workers share is
  * known by a mark that sockets inherit from the worker's listener (listener.h); with --listener
@@ -25,7 +26,10 @@
 
 #include "worker.h"
 
-/* Once per pass, behind the reaping: two loads while nothing has been dropped. */
+/* Once per pass, behind the reaping: a few loads while nothing has been dropped. */
 void recover(struct worker *w);
+
+/* The completion of OP_BARRIER. */
+void recover_barrier(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
 
 #endif

@@ -17,9 +17,10 @@ __attribute__((weak)) void ring_before_submit(struct ring *r)
 	(void)r;
 }
 
-__attribute__((weak)) void ring_after_submit(struct ring *r)
+__attribute__((weak)) int ring_after_submit(struct ring *r, int ret)
 {
 	(void)r;
+	return ret;
 }
 
 static void return_all(struct ring *r)
@@ -132,7 +133,7 @@ static void submit(struct ring *r, unsigned wait)
 	int ret;
 
 	ring_before_submit(r);
-	ret = io_uring_submit_and_wait(&r->uring, wait);
+	ret = ring_after_submit(r, io_uring_submit_and_wait(&r->uring, wait));
 	/*
 	 * EINTR: a signal; what was submitted stays submitted. EAGAIN and EBUSY: the kernel is
 	 * short of memory or wants completions reaped first, which the caller's pass is about to
@@ -140,12 +141,6 @@ static void submit(struct ring *r, unsigned wait)
 	 */
 	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY && ret != -EBADR)
 		die("io_uring_enter: %s", strerror(-ret));
-	ring_after_submit(r);
-}
-
-void ring_submit(struct ring *r)
-{
-	submit(r, 0);
 }
 
 void ring_submit_and_wait(struct ring *r)
@@ -165,10 +160,9 @@ void ring_reserve(struct ring *r, unsigned n)
 	}
 }
 
-bool ring_is_quiet(const struct ring *r)
+bool ring_is_reaped(const struct ring *r)
 {
-	return !io_uring_sq_ready(&r->uring) && !io_uring_cq_ready(&r->uring) &&
-	       !io_uring_cq_has_overflow(&r->uring);
+	return !io_uring_cq_ready(&r->uring) && !io_uring_cq_has_overflow(&r->uring);
 }
 
 struct io_uring_sqe *ring_sqe(struct ring *r)

@@ -26,8 +26,9 @@ enum op {
 	OP_RELEASE, /* and its close */
 	OP_CANCEL,
 	OP_CANCEL_ACCEPT,
-	OP_TICK, /* the clock for time limits */
-	OP_WAKE, /* the main thread wants something */
+	OP_TICK,    /* the clock for time limits */
+	OP_WAKE,    /* the main thread wants something */
+	OP_BARRIER, /* see recover.c */
 	OPS,
 };
 
@@ -99,14 +100,13 @@ struct io_uring_sqe *ring_sqe(struct ring *r);
 /*
  * Three seams for tests, which replace these (test/faults.c); here they do nothing. The first may
  * change how many entries the queues get, the others see every submission before it is made, and
- * every completion before it is reaped.
+ * every completion before it is reaped; the last may change what io_uring_enter() is taken to say.
  */
 void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries);
 void ring_before_submit(struct ring *r);
-void ring_after_submit(struct ring *r);
+int ring_after_submit(struct ring *r, int ret);
 
-/* Submits what is there; the second also waits for a completion. */
-void ring_submit(struct ring *r);
+/* Submits what is there and waits for a completion. */
 void ring_submit_and_wait(struct ring *r);
 
 /* How many completions the kernel has dropped so far, for want of memory. */
@@ -115,8 +115,8 @@ static inline unsigned ring_dropped(const struct ring *r)
 	return IO_URING_READ_ONCE(*r->uring.cq.koverflow);
 }
 
-/* Whether nothing waits to be submitted, and no completion to be reaped. */
-bool ring_is_quiet(const struct ring *r);
+/* Whether there is no completion to reap, and the kernel keeps none for want of room. */
+bool ring_is_reaped(const struct ring *r);
 
 /* The buffer a receive has filled, and giving it back once its bytes are used. */
 static inline const char *ring_buffer(const struct ring *r, unsigned id)
@@ -126,7 +126,7 @@ static inline const char *ring_buffer(const struct ring *r, unsigned id)
 
 void ring_buffer_return(struct ring *r, unsigned id);
 
-/* Gives all of them back, those in lost completions included. The ring must be quiet. */
+/* Gives all of them back, those in lost completions included. No completion may be there. */
 void ring_buffers_renew(struct ring *r);
 
 #endif

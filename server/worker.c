@@ -421,6 +421,15 @@ static void handle_wake(struct worker *w, struct conn *c, struct io_uring_cqe *c
 	prep_wake(w);
 }
 
+static void handle_release_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+{
+	(void)c;
+	/* A recovery closes slots as well, and may have been first. */
+	if (cqe->res != -EBADF || !w->round)
+		die("close of descriptor %u: %s", user_data_index(cqe->user_data),
+		    strerror(-cqe->res));
+}
+
 static void handle_nothing(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
 	(void)w, (void)c, (void)cqe;
@@ -445,11 +454,12 @@ static const struct {
 	[OP_SHUTDOWN] = { "shutdown", true, handle_shutdown, handle_shutdown },
 	[OP_RETIRE] = { "close", true, handle_retire, handle_retire },
 	[OP_REFUSE] = { "refusal", false, handle_nothing, handle_nothing },
-	[OP_RELEASE] = { "close of a slot or a refused connection", false, handle_nothing, NULL },
+	[OP_RELEASE] = { "release", false, handle_nothing, handle_release_error },
 	[OP_CANCEL] = { "cancel", true, handle_nothing, handle_cancel_error },
 	[OP_CANCEL_ACCEPT] = { "cancel of the accept", false, handle_nothing, handle_nothing },
 	[OP_TICK] = { "timeout", false, handle_tick, handle_tick },
 	[OP_WAKE] = { "read of an eventfd", false, handle_wake, NULL },
+	[OP_BARRIER] = { "barrier", false, recover_barrier, recover_barrier },
 };
 
 static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
@@ -472,13 +482,15 @@ static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
 			return;
 		}
 	}
+	if (c && op != OP_CANCEL)
+		c->suspect = false;
 	handle = cqe->res < 0 ? ops[op].on_error : ops[op].on_ok;
 	if (!handle)
 		die("worker %u: %s: %s", w->index, ops[op].name, strerror(-cqe->res));
 	handle(w, c, cqe);
 }
 
-void worker_reap(struct worker *w)
+static void reap(struct worker *w)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, n = 0;
@@ -501,7 +513,7 @@ void worker_loop(struct worker *w)
 		steer_tick(w);
 		ring_submit_and_wait(&w->ring);
 		w->now_ms = clock_ms();
-		worker_reap(w);
+		reap(w);
 		recover(w);
 	}
 }

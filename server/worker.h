@@ -17,6 +17,9 @@
 #include "protocol.h"
 #include "ring.h"
 
+/* How far the recovery from dropped completions has come: see recover.h. */
+enum recovery { RECOVERY_NONE, RECOVERY_BEGUN, RECOVERY_BARRIER, RECOVERY_SETTLED };
+
 struct worker {
 	/* Written by the main thread before the worker starts, constant afterwards. */
 	unsigned index;
@@ -40,6 +43,7 @@ struct worker {
 	/* The worker's own. */
 	int listener; /* -1 once it is closed by a drain */
 	struct ring ring;
+	int epoll; /* of the path that has no ring */
 	struct conn_table conns;
 	struct fdpool pool;
 	struct protocol protocol;
@@ -48,10 +52,11 @@ struct worker {
 	bool accept_cancelled; /* and has been asked to end */
 	bool draining;
 	bool accept_full; /* --max-conns was reached, and not enough have ended since */
+	bool crowded;	  /* and it may be again soon: accept one at a time */
 	bool ticking;	  /* an OP_TICK is in flight */
-	bool recovering;  /* completions were dropped: see recover.h */
-	uint32_t round;	  /* how often that was so */
-	uint32_t slots;	  /* in the ring's table */
+	enum recovery recovery;
+	uint32_t round; /* how often that was so */
+	uint32_t slots; /* in the ring's table */
 	struct __kernel_timespec tick_period;
 	uint64_t accept_resume_ms; /* accepting ran out of something; not before this */
 	uint64_t accept_said_ms;   /* when that was last said; 0: never */
@@ -100,13 +105,8 @@ bool worker_peer_error(int error);
 /* The loop: returns when the worker has drained. */
 void worker_loop(struct worker *w);
 
-/* For recover.c. */
-
 /* The user_data of request OP on C, or of the one such request of the worker if C is NULL. */
 uint64_t worker_user_data(const struct worker *w, enum op op, const struct conn *c);
-
-/* Handles every completion that is there. */
-void worker_reap(struct worker *w);
 
 /* For accept_epoll.c, which has a loop of its own. */
 struct conn *worker_conn_begin(struct worker *w);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "listener.h"
@@ -88,8 +89,10 @@ static bool open_ring(struct worker *w)
 {
 	int ret;
 
-	if (w->path->run) /* has no use for a ring */
-		return true;
+	if (w->path->run) { /* has no use for a ring */
+		w->epoll = epoll_create1(EPOLL_CLOEXEC);
+		return w->epoll >= 0 || fail(w, "epoll_create1", errno, "see ulimit -n");
+	}
 	ret = ring_init(&w->ring, cq_entries(w), &w->counters);
 	if (ret < 0)
 		return fail(w, "io_uring", -ret, ring_error_hint(ret));

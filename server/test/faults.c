@@ -7,12 +7,13 @@
  *   ACCEPT_SERVER_SQ=N  ACCEPT_SERVER_CQ=N  entries of a ring's queues
  *
  * OP is one of the names below; ERROR the name of an errno, or SINGLE for an accept that ends after
- * one connection although it was asked for all.
+ * one connection although it was asked for all, or SHORT for a send of the first byte alone.
  *
  * A request that is to fail is replaced, just before its submission, by a NOP with the injected
  * result (Linux 6.10), which keeps its user_data, its links and its flags: what the kernel does to
  * the rest of a chain is the kernel's own doing. A completion is dropped as the kernel does it when
- * it has no memory: it is nowhere, and counted in the ring's cq_overflow.
+ * it has no memory: it is nowhere, it is counted in the ring's cq_overflow, and the
+ * io_uring_enter() that submits nothing says EBADR.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,11 +25,11 @@
 
 struct fault {
 	enum op op;
-	int error; /* 0: SINGLE; DROP: its completion is dropped */
+	int error; /* 0: SINGLE; SHORT; DROP: its completion is dropped */
 	unsigned every, seen;
 };
 
-enum { MOST = 8, DROP = -1 };
+enum { MOST = 8, DROP = -1, SHORT = -2 };
 
 static const struct {
 	const char *name;
@@ -45,6 +46,7 @@ static const struct {
 	int error;
 } error_names[] = {
 	{ "SINGLE", 0 },
+	{ "SHORT", SHORT },
 	{ "EMFILE", EMFILE },
 	{ "ENFILE", ENFILE },
 	{ "ENOBUFS", ENOBUFS },
@@ -63,7 +65,7 @@ static const struct {
 static _Thread_local struct fault faults[MOST];
 static _Thread_local unsigned n_faults;
 static _Thread_local bool parsed;
-static _Thread_local unsigned completions_seen;
+static _Thread_local unsigned completions_seen, drops_said;
 
 static enum op op_by_name(const char *name)
 {
@@ -115,6 +117,12 @@ static void inject(struct io_uring_sqe *sqe, const struct fault *f)
 
 	if (!f->error) {
 		sqe->ioprio &= (__u16)~IORING_ACCEPT_MULTISHOT;
+		return;
+	}
+	if (f->error == SHORT) {
+		/* One byte is the whole of it to the kernel, which would go on with a close. */
+		if (!(sqe->flags & IOSQE_IO_LINK))
+			sqe->len = 1;
 		return;
 	}
 	io_uring_prep_nop(sqe);
@@ -182,10 +190,15 @@ void ring_before_submit(struct ring *r)
 		consider(&r->uring.sq.sqes[i & r->uring.sq.ring_mask]);
 }
 
-void ring_after_submit(struct ring *r)
+int ring_after_submit(struct ring *r, int ret)
 {
 	unsigned tail = io_uring_smp_load_acquire(r->uring.cq.ktail);
 
 	for (; completions_seen != tail; completions_seen++)
 		consider_drop(r, &r->uring.cq.cqes[completions_seen & r->uring.cq.ring_mask]);
+	if (!ret && drops_said != ring_dropped(r)) {
+		drops_said = ring_dropped(r);
+		return -EBADR;
+	}
+	return ret;
 }

@@ -135,6 +135,13 @@ def test_send_fails():
     check(lost == 0, f"ECANCELED: {lost} lost")
 
 
+def test_short_sends():
+    """What a send leaves over is sent by another one."""
+    if RING:
+        lost, _ = run("send:SHORT:2", keep_alive=5)
+        check(lost == 0, f"{lost} lost")
+
+
 def crowd(faults="", **environment):
     """Many connections at once, each with several requests, on a ring far too small for them."""
     environment["ACCEPT_SERVER_FAULTS"] = faults
