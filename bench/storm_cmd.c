@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* accept-bench storm: drives any server by host:port and prints what happened as JSON. */
 #include "storm_cmd.h"
+#include "environment.h"
 #include "limits.h"
+#include "procfile.h"
 #include "progress.h"
 #include "storm_json.h"
 
@@ -81,6 +83,19 @@ bool storm_parse_address(const char *text, struct sockaddr_in *address)
 	return inet_pton(AF_INET, host, &address->sin_addr) == 1;
 }
 
+/* Null where the machine could not be looked at; the load itself went well. */
+static json_t *environment(void)
+{
+	struct procfile files;
+	json_t *json;
+
+	if (procfile_open(&files) < 0)
+		return json_null();
+	json = environment_json(&files);
+	procfile_close(&files);
+	return json;
+}
+
 static int drive(const struct storm_options *options, const struct storm_load *load, bool show)
 {
 	static struct storm_result result;
@@ -102,8 +117,9 @@ static int drive(const struct storm_options *options, const struct storm_load *l
 		fprintf(stderr, "accept-bench storm: %s\n", storm_why(storm));
 	storm_destroy(storm);
 
-	json = json_pack("{s:s,s:o,s:o}", "schema", "accept-bench-storm/1", "load",
-			 storm_options_json(options, load), "result", storm_result_json(&result));
+	json = json_pack("{s:s,s:o,s:o,s:o}", "schema", "accept-bench-storm/1", "environment",
+			 environment(), "load", storm_options_json(options, load), "result",
+			 storm_result_json(&result));
 	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	printf("\n");
 	json_decref(json);
