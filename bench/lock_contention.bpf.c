@@ -10,6 +10,8 @@
  *
  * The offset of file_lock comes from the running kernel's BTF (CO-RE), never from a header.
  */
+#include "lock_contention.h"
+
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -34,6 +36,8 @@ __u64 acquisitions[2];
 __u64 contentions[2];
 __u64 wait_ns[2];
 
+__u32 with_paths; /* also keep where the waits come from */
+
 /* A thread that spins on a lock stays on its CPU, so the start can be kept there. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -41,6 +45,22 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } started SEC(".maps");
+
+/* Call paths of the kernel: number -> addresses, the innermost first. */
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, LOCK_WAIT_PATHS);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, LOCK_WAIT_DEPTH * sizeof(__u64));
+} paths SEC(".maps");
+
+/* What was waited on each, by threads of one name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LOCK_WAIT_PATHS);
+	__type(key, struct lock_wait_key);
+	__type(value, struct lock_waits);
+} waits SEC(".maps");
 
 static __always_inline int is_file_lock(__u64 address)
 {
@@ -78,16 +98,39 @@ static __always_inline int begin(__u64 address)
 	return 0;
 }
 
-static __always_inline void end(int who)
+/*
+ * Once the wait is over, so that walking the stack adds nothing to what was waited; the lock is
+ * held for as long as it takes, but waits are rare. A path that finds no room goes under the number
+ * of its error, and the sum stays whole.
+ */
+static __always_inline void add_to_path(struct bpf_raw_tracepoint_args *ctx, __u64 ns)
+{
+	struct lock_waits none = {}, *sum;
+	struct lock_wait_key key = {};
+
+	key.path = (__u32)bpf_get_stackid(ctx, &paths, 0);
+	bpf_get_current_comm(key.thread, sizeof(key.thread));
+	bpf_map_update_elem(&waits, &key, &none, BPF_NOEXIST);
+	sum = bpf_map_lookup_elem(&waits, &key);
+	if (!sum)
+		return;
+	__sync_fetch_and_add(&sum->n, 1);
+	__sync_fetch_and_add(&sum->wait_ns, ns);
+}
+
+static __always_inline void end(struct bpf_raw_tracepoint_args *ctx, int who)
 {
 	__u32 zero = 0;
-	__u64 *start = bpf_map_lookup_elem(&started, &zero);
+	__u64 *start = bpf_map_lookup_elem(&started, &zero), ns;
 
 	if (!start || !*start)
 		return;
-	__sync_fetch_and_add(&contentions[who], 1);
-	__sync_fetch_and_add(&wait_ns[who], bpf_ktime_get_ns() - *start);
+	ns = bpf_ktime_get_ns() - *start;
 	*start = 0;
+	__sync_fetch_and_add(&contentions[who], 1);
+	__sync_fetch_and_add(&wait_ns[who], ns);
+	if (with_paths)
+		add_to_path(ctx, ns);
 }
 
 SEC("raw_tp/contention_begin")
@@ -100,7 +143,7 @@ SEC("raw_tp/contention_end")
 int on_contention_end(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (is_file_lock(ctx->args[0]))
-		end(is_neighbour());
+		end(ctx, is_neighbour());
 	return 0;
 }
 
@@ -120,7 +163,7 @@ int on_lock_acquired(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	who = is_neighbour();
 	__sync_fetch_and_add(&acquisitions[who], 1);
-	end(who);
+	end(ctx, who);
 	return 0;
 }
 

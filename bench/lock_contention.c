@@ -10,7 +10,7 @@
  * "events" is for a kernel with LOCK_STAT, whose tracepoints lock_contended and lock_acquired see
  * every wait and every acquisition; lock_stat itself adds up those of all processes and threads.
  */
-#include "lock.h"
+#include "lock_contention.h"
 
 #include <stdio.h>
 
@@ -18,6 +18,7 @@
 
 #include "lock_contention.skel.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <pthread.h>
@@ -164,7 +165,50 @@ static int contention_read(struct lock_instrument *self, struct lock_counts *cou
 	return 0;
 }
 
+void lock_contention_keep_paths(struct lock_instrument *self)
+{
+	struct lock_contention_bpf *bpf = self->state;
+
+	bpf->bss->with_paths = 1;
+}
+
+void lock_contention_each_path(struct lock_instrument *self,
+			       void (*each)(const struct lock_wait_path *path, void *arg),
+			       void *arg)
+{
+	struct lock_contention_bpf *bpf = self->state;
+	int waits = bpf_map__fd(bpf->maps.waits), paths = bpf_map__fd(bpf->maps.paths);
+	struct lock_wait_key key, *last = NULL;
+
+	while (!bpf_map_get_next_key(waits, last, &key)) {
+		struct lock_wait_path path = { 0 };
+
+		last = &key;
+		if (bpf_map_lookup_elem(waits, &key, &path.waits))
+			continue;
+		memcpy(path.thread, key.thread, sizeof(path.thread));
+		if (!bpf_map_lookup_elem(paths, &key.path, path.address))
+			while (path.depth < LOCK_WAIT_DEPTH && path.address[path.depth])
+				path.depth++;
+		each(&path, arg);
+	}
+}
+
 #else
+
+void lock_contention_keep_paths(struct lock_instrument *self)
+{
+	(void)self;
+}
+
+void lock_contention_each_path(struct lock_instrument *self,
+			       void (*each)(const struct lock_wait_path *path, void *arg),
+			       void *arg)
+{
+	(void)self;
+	(void)each;
+	(void)arg;
+}
 
 static int contention_start(struct lock_instrument *self, char *why, size_t why_len)
 {

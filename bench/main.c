@@ -16,6 +16,7 @@
 #include "report.h"
 #include "run_cmd.h"
 #include "storm_cmd.h"
+#include "waits_cmd.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ static const struct command {
 	{ "preflight", preflight_command, "what of this machine would spoil a measurement" },
 	{ "compare", compare_command, "say whether two runs agree" },
 	{ "storm", storm_command, "drive any server by address and port" },
+	{ "waits", waits_command, "watch a process wait for its file_lock, by call path" },
 	{ "bare", bare_command, "the floor: a bare accept-answer-close loop" },
 };
 

@@ -29,7 +29,7 @@ complain()
 	failures=$((failures + 1))
 }
 
-for command in run report compare preflight storm bare; do
+for command in run report compare preflight storm waits bare; do
 	expect 0 '' $command --help
 	grep -q "^usage: accept-bench $command" "$folder/stdout" || complain "no usage of $command"
 	expect 2 "unknown option '--nonsense'" $command --nonsense
@@ -48,6 +48,10 @@ expect 2 "needs a --duration" storm --connect 127.0.0.1:1 --connections 0
 expect 2 "at least --threads" storm --connect 127.0.0.1:1 --threads 4 --concurrency 2
 expect 2 "never closes first" storm --connect 127.0.0.1:1 --protocol echo
 expect 2 "--path must" storm --connect 127.0.0.1:1 --path index.html
+
+expect 2 "--pid 0: a process to watch is needed" waits
+expect 2 "--pid: '0' is not valid" waits --pid 0
+expect 1 "--pid 4194304: No such process" waits --pid 4194304
 
 expect 2 "--server is needed" run --out "$folder/r"
 expect 2 "--out is needed" run --server /bin/true
