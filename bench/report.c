@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RESULTS.md: its parts in order, and those that are not about one experiment. See report.h. */
 #include "report.h"
+#include "report_flames.h"
 #include "cell.h"
 #include "record.h"
 #include "report_text.h"
@@ -250,6 +251,8 @@ static void print_how_to(FILE *out, const struct report_files *files)
 		fprintf(out, " \\\n        --csv %s", files->csv);
 	if (files->plots)
 		fprintf(out, " --charts %s", files->plots);
+	for (size_t i = 0; files->flames && i < files->flames->n; i++)
+		fprintf(out, " \\\n        --flames %s", files->flames->item[i]);
 	fprintf(out, " --out RESULTS.md\n\n"
 		     "Whether another run agrees with it: `accept-bench compare` (README.md).\n\n");
 	if (files->csv)
@@ -268,6 +271,7 @@ void report_markdown(FILE *out, const struct report_data *data, const struct rep
 	report_no_gain(out, data);
 	print_what_would_change_it(out);
 	report_sections(out, data, files->plots);
+	report_flames(out, files->flame_summaries, files->flames, files->out);
 	for (size_t m = 0; m < data->n_machines; m++)
 		print_overhead(out, &data->machines[m], m);
 	print_blind(out, data);

@@ -2,6 +2,7 @@
 #ifndef BENCH_REPORT_H
 #define BENCH_REPORT_H
 
+#include "option.h"
 #include "report_data.h"
 
 #include <stdio.h>
@@ -11,6 +12,10 @@ struct report_files {
 	size_t n_in;
 	const char *csv;   /* as seen from the report; NULL: there is none */
 	const char *plots; /* their folder, as seen from the report; NULL: there are none */
+	const char *out;   /* the report itself */
+	const struct text_list
+		*flames; /* folders of flame graphs, and what is in their summaries */
+	json_t *flame_summaries;
 };
 
 /* Markdown, from the records and nothing else: the same records give the same bytes. */

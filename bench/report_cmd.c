@@ -3,6 +3,7 @@
 #include "option.h"
 #include "record.h"
 #include "report.h"
+#include "report_flames.h"
 #include "report_plot.h"
 #include "report_text.h"
 
@@ -131,7 +132,11 @@ static int make(struct report *report, const char *out_path, const char *csv, co
 		fclose(out);
 	}
 	out = begin(report, "", out_path);
-	report_markdown(out, &report->data, &report->files);
+	if (report->files.n_in)
+		report_markdown(out, &report->data, &report->files);
+	else
+		report_flames_alone(out, report->files.flame_summaries, report->files.flames,
+				    out_path);
 	fclose(out);
 	return EXIT_OK;
 }
@@ -154,6 +159,7 @@ static void free_report(struct report *report)
 	}
 	report_free(&report->data);
 	json_decref(report->records);
+	json_decref(report->files.flame_summaries);
 	free(report);
 }
 
@@ -188,8 +194,8 @@ bool report_read(const char *command, const char *path, json_t *records)
 	return true;
 }
 
-static int report_records(const struct text_list *in, const char *out, const char *csv,
-			  const char *charts)
+static int report_records(const struct text_list *in, const struct text_list *flames,
+			  const char *out, const char *csv, const char *charts)
 {
 	struct report *report = calloc(1, sizeof(*report));
 	int code = EXIT_OK;
@@ -197,8 +203,17 @@ static int report_records(const struct text_list *in, const char *out, const cha
 	if (!report)
 		abort();
 	report->records = json_array();
-	report->files = (struct report_files){ in->item, in->n, seen_from(out, csv),
-					       seen_from(out, charts) };
+	report->files = (struct report_files){
+		.in = in->item,
+		.n_in = in->n,
+		.csv = seen_from(out, csv),
+		.plots = seen_from(out, charts),
+		.out = out,
+		.flames = flames,
+		.flame_summaries = report_flames_read(flames),
+	};
+	if (!report->files.flame_summaries)
+		code = EXIT_FAILED;
 	for (size_t i = 0; i < in->n && code == EXIT_OK; i++)
 		if (!report_read("report", in->item[i], report->records))
 			code = EXIT_FAILED;
@@ -215,9 +230,13 @@ static int report_records(const struct text_list *in, const char *out, const cha
 int report_command(int argc, char **argv)
 {
 	const char *out = NULL, *csv = NULL, *charts = NULL;
-	struct text_list in = { 0 };
+	struct text_list in = { 0 }, flames = { 0 };
 	const struct option_row rows[] = {
 		{ "in", OPTION_TEXTS, &in, "FILE", "records; may be repeated", 0, 0, NULL },
+		{ "flames", OPTION_TEXTS, &flames, "FOLDER",
+		  "flame graphs that scripts/flamegraph left there; may be repeated; without --in the "
+		  "report is about them alone",
+		  0, 0, NULL },
 		{ "out", OPTION_TEXT, &out, "FILE", "the report, Markdown", 0, 0, NULL },
 		{ "csv", OPTION_TEXT, &csv, "FILE", "one line a record as well", 0, 0, NULL },
 		{ "charts", OPTION_TEXT, &charts, "FOLDER",
@@ -232,12 +251,12 @@ int report_command(int argc, char **argv)
 
 	if (code != OPTION_GO_ON)
 		return code;
-	if (!in.n || !out) {
+	if (!(in.n || flames.n) || !out) {
 		fprintf(stderr,
 			"accept-bench report: --%s is needed; see accept-bench report "
 			"--help\n",
-			in.n ? "out" : "in");
+			in.n || flames.n ? "out" : "in");
 		return EXIT_USAGE;
 	}
-	return report_records(&in, out, csv, charts);
+	return report_records(&in, &flames, out, csv, charts);
 }

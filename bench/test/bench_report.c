@@ -63,7 +63,7 @@ static json_t *made_up_records(void)
 static char *make(json_t *records)
 {
 	static const char *const in[] = { "/some/where/records.ndjson" };
-	const struct report_files files = { in, 1, NULL, NULL };
+	const struct report_files files = { .in = in, .n_in = 1 };
 	struct report_data data;
 	char *text = NULL;
 	size_t len;

@@ -127,6 +127,13 @@ said=$(PATH=/nowhere "$bench" report --in "$folder/resumed" --in "$folder/second
 [ $? = 1 ] && [[ $said == *"cannot run gnuplot, which draws the plots: No such file"*"install gnuplot-nox"* ]] ||
 	complain "$said"
 [ -z "$(ls "$folder/3")" ] || complain 'half a report'
+mkdir "$folder/flames"
+expect 1 "--flames: $folder/flames/summary.json: unable to open" report --flames "$folder/flames" \
+	--out "$folder/flames.md"
+echo '{"schema": "another/1"}' >"$folder/flames/summary.json"
+expect 1 "has the schema 'another/1', accept-flames/1 is expected" report --in "$folder/resumed" \
+	--flames "$folder/flames" --out "$folder/flames.md"
+[ ! -e "$folder/flames.md" ] || complain 'a report was left'
 expect 1 "cannot create" report --in "$folder/resumed" --out "$folder/no/where.md"
 expect 1 "cannot write /dev/full" report --in "$folder/resumed" --out /dev/full
 "$bench" compare --a "$folder/second" --b "$folder/second" >/dev/full 2>"$folder/said" &&
