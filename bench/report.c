@@ -130,17 +130,53 @@ static void print_environment(FILE *out, const struct report_machine *machine)
 	fprintf(out, "\n");
 }
 
+/* What scripts/preflight found, of all runs, each line once. */
+static void print_preflight(FILE *out, const struct report_machine *machine)
+{
+	json_t *seen = json_object(), *record, *check;
+	size_t i, k;
+
+	json_array_foreach (machine->all, i, record) {
+		json_array_foreach (report_part(record, "environment.preflight"), k, check) {
+			const char *level = json_string_value(json_object_get(check, "level"));
+			const char *text = json_string_value(json_object_get(check, "text"));
+
+			if (!level || !text || json_object_get(seen, text))
+				continue;
+			if (!json_object_size(seen))
+				fprintf(out, "What `scripts/preflight` found:\n\n");
+			json_object_set_new(seen, text, json_true());
+			fprintf(out, "- %s: %s\n", level, text);
+		}
+	}
+	if (json_object_size(seen))
+		fprintf(out, "\n");
+	json_decref(seen);
+}
+
 static void print_machine(FILE *out, const struct report_machine *machine, size_t index)
 {
 	fprintf(out, "<details><summary>Machine %c: ", report_letter(index));
 	report_print_machine(out, machine);
 	fprintf(out, "</summary>\n\n");
 	print_environment(out, machine);
+	print_preflight(out, machine);
 	fprintf(out, "The runs:\n\n");
 	print_once(out, machine->all, "run", "command", print_command);
 	fprintf(out, "\nwhich started the servers:\n\n");
 	print_once(out, machine->all, "server", "command", print_command);
 	fprintf(out, "\n</details>\n\n");
+}
+
+/* A kernel at its own speed that shows how long the lock is held? */
+static bool sees_holds(const struct report_data *data)
+{
+	for (size_t m = 0; m < data->n_machines; m++)
+		for (size_t i = 0; i < data->machines[m].n_cells; i++)
+			if (!report_is_emulated(&data->machines[m]) &&
+			    report_figure_of(&data->machines[m].cells[i], &figure_hold).n)
+				return true;
+	return false;
 }
 
 static void print_blind(FILE *out, const struct report_data *data)
@@ -159,6 +195,11 @@ static void print_blind(FILE *out, const struct report_data *data)
 		print_self_check(out, &data->machines[m], m);
 		fprintf(out, "\n");
 	}
+	if (!sees_holds(data))
+		fprintf(out,
+			"No model of how many cores would saturate the lock (acquisitions x hold time) is "
+			"given: how long it is held was seen on no machine whose times are a CPU's "
+			"times, so there is no input for one, nor a case to check it with.\n\n");
 }
 
 static void print_storm_errors(FILE *out, json_t *record)

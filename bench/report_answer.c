@@ -141,33 +141,50 @@ static const char *candidate(const struct overview *o, size_t m)
 	return cell_of(o, m, "direct", NULL) ? "direct" : NULL;
 }
 
-static void print_verdict(FILE *out, const struct overview *o, size_t m, const char *label)
+/* What a path is measured against: what people run today, and the same loop with fds of its own. */
+static const char *const rivals[] = { "epoll", "multishot" };
+
+#define N_RIVALS (sizeof(rivals) / sizeof(rivals[0]))
+
+static enum report_verdict against(const struct overview *o, size_t m, const char *label,
+				   const char *rival, const struct report_figure *f,
+				   struct ratio *ratio)
 {
-	const struct report_cell *cell = cell_of(o, m, label, &figure_rate);
-	const struct report_cell *base = report_baseline(&o->data->machines[m], cell);
+	const struct report_cell *cell = cell_of(o, m, label, f);
+	const struct report_cell *base = !cell ? NULL
+					 : !strcmp(rival, "epoll")
+						 ? report_baseline(&o->data->machines[m], cell)
+						 : cell_of(o, m, rival, f);
+
+	return report_compare(cell, base, f, ratio);
+}
+
+static void print_verdict(FILE *out, const struct overview *o, size_t m, const char *label,
+			  const char *rival)
+{
 	struct ratio r;
 
-	switch (report_compare(cell, base, &figure_rate, &r)) {
+	switch (against(o, m, label, rival, &figure_rate, &r)) {
 	case CLAIM_MORE:
-		fprintf(out, "`%s` makes %.2f (%.2f to %.2f) times the connections/s of `epoll`",
-			label, r.value, r.low, r.high);
+		fprintf(out, "%.2f (%.2f to %.2f) times the connections/s of `%s`", r.value, r.low,
+			r.high, rival);
 		break;
 	case CLAIM_LESS:
-		fprintf(out,
-			"`%s` makes only %.2f (%.2f to %.2f) times the connections/s of `epoll`",
-			label, r.value, r.low, r.high);
+		fprintf(out, "only %.2f (%.2f to %.2f) times the connections/s of `%s`", r.value,
+			r.low, r.high, rival);
 		break;
 	case NO_CLAIM:
 		fprintf(out,
-			"`%s` makes %.2f (%.2f to %.2f) times the connections/s of `epoll`, which "
-			"is no difference that could be claimed",
-			label, r.value, r.low, r.high);
+			"%.2f (%.2f to %.2f) times the connections/s of `%s`, no difference that "
+			"could be claimed",
+			r.value, r.low, r.high, rival);
 		break;
 	case TOO_FEW_RUNS:
-		fprintf(out, "`%s` had too few runs for anything to be said of its speed", label);
+		fprintf(out, "too few runs for anything to be said of its speed against `%s`",
+			rival);
 		break;
 	default:
-		fprintf(out, "`%s` and `epoll` were not both measured", label);
+		fprintf(out, "nothing to be compared with of `%s`", rival);
 	}
 }
 
@@ -187,14 +204,18 @@ static void print_what_it_is_worth(FILE *out, const struct overview *o)
 		fprintf(out, ") ");
 		if (strcmp(label, "dup"))
 			fprintf(out, "there is no `IORING_OP_DUP`; ");
-		print_verdict(out, o, m, label);
+		fprintf(out, "`%s` has ", label);
+		print_verdict(out, o, m, label, rivals[0]);
+		fprintf(out, ", and ");
+		print_verdict(out, o, m, label, rivals[1]);
 		separator = ". ";
 	}
 	fprintf(out, *separator ? ".\n" : "No speed was measured on a kernel made for it.\n");
 }
 
 /* The cell that waits the longest, of those where waits and CPU time mean something. */
-static const struct report_cell *longest_wait(const struct overview *o, size_t *machine)
+static const struct report_cell *longest_wait(const struct overview *o, const char *experiment,
+					      size_t *machine)
 {
 	const struct report_cell *longest = NULL;
 
@@ -205,7 +226,7 @@ static const struct report_cell *longest_wait(const struct overview *o, size_t *
 			const struct report_cell *cell = &where->cells[i];
 			struct summary wait = report_figure_of(cell, &figure_wait);
 
-			if (strcmp(report_experiment(cell->first), EXPERIMENT) || !wait.n ||
+			if (strcmp(report_experiment(cell->first), experiment) || !wait.n ||
 			    !report_figure_of(cell, &figure_cpu).n)
 				continue;
 			if (!longest ||
@@ -231,6 +252,25 @@ static json_int_t most_cpus(const struct report_data *data)
 	return most;
 }
 
+/* The lock made hot on purpose. */
+static void print_neighbours(FILE *out, const struct overview *o)
+{
+	const struct report_cell *cell;
+	double neighbours = 0;
+	char label[PIVOT_LABEL];
+	size_t m;
+
+	cell = longest_wait(o, "neighbours", &m);
+	if (!cell)
+		return;
+	record_number(cell->first, "cell", "neighbours", &neighbours);
+	report_label(cell->first, label, sizeof(label));
+	fprintf(out,
+		"With %.0f threads beside it that do nothing but open and close files it is %.1f ns "
+		"(machine %c, `%s`). ",
+		neighbours, report_figure_of(cell, &figure_wait).median, report_letter(m), label);
+}
+
 static void print_limits(FILE *out, const struct overview *o)
 {
 	json_int_t cpus = most_cpus(o->data);
@@ -238,7 +278,7 @@ static void print_limits(FILE *out, const struct overview *o)
 	size_t m;
 
 	fprintf(out, "3. **And the lock itself.** ");
-	cell = longest_wait(o, &m);
+	cell = longest_wait(o, EXPERIMENT, &m);
 	if (cell) {
 		double wait = report_figure_of(cell, &figure_wait).median;
 		double cpu = report_figure_of(cell, &figure_cpu).median * 1000;
@@ -246,8 +286,8 @@ static void print_limits(FILE *out, const struct overview *o)
 
 		report_label(cell->first, label, sizeof(label));
 		fprintf(out,
-			"Where waits can be seen at full speed, a connection waits for it at most "
-			"%.1f ns of the %.0f us of CPU it takes (machine %c, `%s`): ",
+			"Of the paths whose waits can be seen at full speed, the one that waits longest "
+			"spends %.1f ns a connection on it, of %.0f us of CPU (machine %c, `%s`): ",
 			wait, cpu / 1000, report_letter(m), label);
 		if (wait < SMALL_SHARE * cpu)
 			fprintf(out,
@@ -259,6 +299,7 @@ static void print_limits(FILE *out, const struct overview *o)
 		fprintf(out,
 			"How long anybody waits for it at full speed could not be seen here. ");
 	}
+	print_neighbours(out, o);
 	if (cpus <= SMALL_CPUS)
 		fprintf(out,
 			"All of this is of %lld CPUs; what the saved acquisitions are worth where "
@@ -397,18 +438,21 @@ void report_answer(FILE *out, const struct report_data *data)
 static void print_nothing_in(FILE *out, const struct overview *o, size_t m,
 			     const struct report_figure *f, const char *what, bool more_is_better)
 {
-	const struct report_cell *dup = cell_of(o, m, "dup", f);
-	const struct report_cell *base = dup ? report_baseline(&o->data->machines[m], dup) : NULL;
-	struct ratio r;
-	enum report_verdict verdict = report_compare(dup, base, f, &r);
+	for (size_t i = 0; i < N_RIVALS; i++) {
+		struct ratio r;
+		enum report_verdict verdict = against(o, m, "dup", rivals[i], f, &r);
 
-	if (verdict == NO_CLAIM || verdict == (more_is_better ? CLAIM_LESS : CLAIM_MORE))
-		fprintf(out, "- In %s on machine %c: %.2f (%.2f to %.2f) of `epoll`, %s.\n",
-			f->title, report_letter(m), r.value, r.low, r.high,
-			verdict == NO_CLAIM ? "no difference that could be claimed" : "worse");
-	else if (verdict == TOO_FEW_RUNS)
-		fprintf(out, "- In %s on machine %c: fewer than %d runs, so nothing is claimed.\n",
-			what, report_letter(m), STATS_CLAIM_MIN);
+		if (verdict == NO_CLAIM || verdict == (more_is_better ? CLAIM_LESS : CLAIM_MORE))
+			fprintf(out, "- In %s on machine %c: %.2f (%.2f to %.2f) of `%s`, %s.\n",
+				what, report_letter(m), r.value, r.low, r.high, rivals[i],
+				verdict == NO_CLAIM ? "no difference that could be claimed"
+						    : "worse");
+		else if (verdict == TOO_FEW_RUNS)
+			fprintf(out,
+				"- In %s on machine %c, against `%s`: fewer than %d runs, so nothing "
+				"is claimed.\n",
+				what, report_letter(m), rivals[i], STATS_CLAIM_MIN);
+	}
 }
 
 static void print_against_direct(FILE *out, const struct overview *o)

@@ -307,6 +307,21 @@ const struct report_cell *report_baseline(const struct report_machine *machine,
 	return best;
 }
 
+const struct report_cell *report_other_options(const struct report_machine *machine,
+					       const struct report_cell *cell, const char *options)
+{
+	for (size_t i = 0; i < machine->n_cells; i++) {
+		json_t *other = machine->cells[i].first;
+
+		if (!strcmp(record_text(other, "cell", "server_options"), options) &&
+		    same_task(other, cell->first) &&
+		    !compare_text(other, cell->first, "cell", "accept") &&
+		    !compare_text(other, cell->first, "cell", "fd_table"))
+			return &machine->cells[i];
+	}
+	return NULL;
+}
+
 const struct report_cell *report_unwatched_twin(const struct report_machine *machine,
 						const struct report_cell *cell)
 {

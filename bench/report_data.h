@@ -55,6 +55,10 @@ const struct report_cell *report_baseline(const struct report_machine *machine,
 const struct report_cell *report_unwatched_twin(const struct report_machine *machine,
 						const struct report_cell *cell);
 
+/* The cell with the same everything but the server's options, which are `options`; NULL: none. */
+const struct report_cell *report_other_options(const struct report_machine *machine,
+					       const struct report_cell *cell, const char *options);
+
 /* Which experiment a record belongs to, also one from before there were any. */
 const char *report_experiment(json_t *record);
 bool report_is_unwatched(json_t *record);

@@ -43,12 +43,13 @@ static void append(char *text, size_t size, const char *separator, const char *w
 	snprintf(text + used, size - used, "%s%s", separator, word);
 }
 
-static void append_options(json_t *record, char *text, size_t size)
+void report_options(json_t *record, char *text, size_t size)
 {
 	char copy[1024];
 	char *cursor = copy, *word;
-	bool skip = false, first = true;
+	bool skip = false;
 
+	text[0] = '\0';
 	snprintf(copy, sizeof(copy), "%s", record_text(record, "cell", "server_options"));
 	while ((word = strsep(&cursor, " "))) {
 		if (skip || is_known(word)) {
@@ -56,13 +57,13 @@ static void append_options(json_t *record, char *text, size_t size)
 			continue;
 		}
 		if (*word)
-			append(text, size, first ? ", " : " ", word);
-		first = false;
+			append(text, size, *text ? " " : "", word);
 	}
 }
 
 void report_label(json_t *record, char *text, size_t size)
 {
+	char options[PIVOT_LABEL];
 	double park = 1;
 
 	snprintf(text, size, "%s", record_text(record, "cell", "accept"));
@@ -72,7 +73,9 @@ void report_label(json_t *record, char *text, size_t size)
 		append(text, size, ", ", "private tables");
 	if (!strcmp(record_text(record, "cell", "listener"), "shared"))
 		append(text, size, ", ", "one listener");
-	append_options(record, text, size);
+	report_options(record, options, sizeof(options));
+	if (*options)
+		append(text, size, ", ", options);
 }
 
 static double axis_value(json_t *record, const char *axis)

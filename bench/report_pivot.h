@@ -41,6 +41,9 @@ bool report_pivot(const struct report_machine *machine, const char *experiment, 
 /* What a row is called: the path, and in what it differs from the plain one. */
 void report_label(json_t *record, char *text, size_t size);
 
+/* The server's options that no experiment varies: what somebody tried; "" : none. */
+void report_options(json_t *record, char *text, size_t size);
+
 struct report_figure;
 
 /* The first of them that has the figure, or the first of all; NULL: there is none. */

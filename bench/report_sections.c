@@ -428,10 +428,99 @@ static void print_section(FILE *out, const struct report_data *data, const struc
 	}
 }
 
+/* ---- who takes the lock ---- */
+
+static json_t *callers_of(const struct report_cell *cell)
+{
+	return json_object_get(report_part(cell->first, "lock"), "callers");
+}
+
+static void print_callers_of(FILE *out, const struct report_cell *cell)
+{
+	char label[PIVOT_LABEL];
+	json_t *caller;
+	size_t i;
+
+	report_label(cell->first, label, sizeof(label));
+	json_array_foreach (callers_of(cell), i, caller)
+		fprintf(out, "| `%s` | `%s` | `%s` | %.3f |\n", label,
+			json_string_value(json_object_get(caller, "function")),
+			json_string_value(json_object_get(caller, "chain")),
+			json_number_value(json_object_get(caller, "calls_per_connection")));
+}
+
+static void print_callers(FILE *out, const struct report_machine *machine, size_t index)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < machine->n_cells; i++) {
+		const struct report_cell *cell = &machine->cells[i];
+
+		if (strcmp(report_experiment(cell->first), "paths") ||
+		    !json_array_size(callers_of(cell)))
+			continue;
+		if (!any)
+			fprintf(out,
+				"### Who takes the lock, on machine %c\n\nFunctions that take "
+				"file_lock, and from where they were called, in one run of each path.\n\n"
+				"<details><summary>Table</summary>\n\n"
+				"| path | function | called from | calls per connection |\n"
+				"|---|---|---|--:|\n",
+				report_letter(index));
+		any = true;
+		print_callers_of(out, cell);
+	}
+	if (any)
+		fprintf(out, "\n</details>\n\n");
+}
+
+/* ---- options of the server ---- */
+
+/* With an option, over the same cell without it: what does the option bring? */
+static void print_options_of(FILE *out, const struct report_data *data, size_t m, bool *any)
+{
+	const struct report_machine *machine = &data->machines[m];
+
+	for (size_t i = 0; i < machine->n_cells; i++) {
+		const struct report_cell *cell = &machine->cells[i], *without;
+		char options[PIVOT_LABEL];
+		double workers = 0;
+
+		report_options(cell->first, options, sizeof(options));
+		without = *options ? report_other_options(machine, cell, "") : NULL;
+		if (!without ||
+		    !strcmp(record_text(cell->first, "cell", "accept"), CELL_SELF_CHECK))
+			continue;
+		if (!*any)
+			fprintf(out,
+				"### Options of the server: what they bring\n\n"
+				"Each over the same cell with the option's default (95 %% interval).\n\n"
+				"| machine | path | workers | experiment | option | server CPU | "
+				"connections/s |\n|---|---|---|---|---|---|---|\n");
+		*any = true;
+		record_number(cell->first, "cell", "workers", &workers);
+		fprintf(out, "| %c | `%s` | %.0f | %s | `%s` | ", report_letter(m),
+			record_text(cell->first, "cell", "accept"), workers,
+			report_experiment(cell->first), options);
+		report_print_ratio(out, cell, without, &figure_cpu);
+		fprintf(out, " | ");
+		report_print_ratio(out, cell, without, report_rate_of(cell));
+		fprintf(out, " |\n");
+	}
+}
+
 void report_sections(FILE *out, const struct report_data *data, const char *plots)
 {
+	bool any = false;
+
 	fprintf(out, "## The experiments\n\nA ratio in bold is a claim: its interval leaves out 1. "
 		     "A dash is what could not be seen, never a zero.\n\n");
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
 		print_section(out, data, &sections[i], plots);
+	for (size_t m = 0; m < data->n_machines; m++)
+		print_callers(out, &data->machines[m], m);
+	for (size_t m = 0; m < data->n_machines; m++)
+		print_options_of(out, data, m, &any);
+	if (any)
+		fprintf(out, "\n");
 }

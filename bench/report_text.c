@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See report_text.h. */
 #include "report_text.h"
+#include "cell.h"
 #include "record.h"
 
 #include <stdlib.h>
@@ -201,6 +202,13 @@ static void print_once(FILE *out, json_t *seen, const char *before, const char *
 	json_object_set_new(seen, text, json_true());
 }
 
+/* The self-check goes with whatever else was measured, and is of no experiment. */
+static bool is_of(json_t *record, const char *experiment)
+{
+	return !strcmp(report_experiment(record), experiment) &&
+	       strcmp(record_text(record, "cell", "accept"), CELL_SELF_CHECK);
+}
+
 /* Every command there was, once each, one a line. */
 static void print_commands(FILE *out, const struct report_machine *machine, const char *experiment)
 {
@@ -211,7 +219,7 @@ static void print_commands(FILE *out, const struct report_machine *machine, cons
 		char *text = NULL;
 		FILE *command;
 
-		if (strcmp(report_experiment(record), experiment))
+		if (!is_of(record, experiment))
 			continue;
 		command = open_memstream(&text, &len);
 		print_again(command, record, experiment);
@@ -235,7 +243,7 @@ void report_print_source(FILE *out, const struct report_machine *machine, size_t
 	json_array_foreach (machine->all, i, record) {
 		const char *file = json_string_value(json_object_get(record, REPORT_FILE_KEY));
 
-		if (strcmp(report_experiment(record), experiment))
+		if (!is_of(record, experiment))
 			continue;
 		n++;
 		print_once(out, files, "`", file ? file : "");
@@ -243,7 +251,7 @@ void report_print_source(FILE *out, const struct report_machine *machine, size_t
 	fprintf(out, ", %zu record%s of experiment `%s`, server and harness of revision ", n,
 		n == 1 ? "" : "s", experiment);
 	json_array_foreach (machine->all, i, record)
-		if (!strcmp(report_experiment(record), experiment))
+		if (is_of(record, experiment))
 			print_once(out, revisions, "",
 				   record_text(record, "environment", "revision"));
 	fprintf(out, ". Again:\n\n");

@@ -157,13 +157,13 @@ static void test_answer(void)
 					     "no difference that could be claimed",
 					     "there is nothing to gain by taking it less often",
 					     "- In connections/s on machine A: 1.00", NULL },
-		      (const char *const[]){ "makes only", "**1.", "`dup` saves nothing", NULL });
+		      (const char *const[]){ "has only", "**1.", "`dup` saves nothing", NULL });
 	expect_answer(two_paths("dup", 90000, 1.25, 2000),
-		      (const char *const[]){ "`dup` makes 1.79 (", "20 %, the most that", NULL },
+		      (const char *const[]){ "`dup` has 1.79 (", "20 %, the most that", NULL },
 		      (const char *const[]){ "- In connections/s on", "nothing to gain by taking",
 					     NULL });
 	expect_answer(two_paths("dup", 30000, 2.25, 20),
-		      (const char *const[]){ "`dup` saves nothing", "makes only 0.60 (",
+		      (const char *const[]){ "`dup` saves nothing", "`dup` has only 0.60 (",
 					     "- In connections/s on machine A: 0.60", NULL },
 		      (const char *const[]){ "saves 0 %", NULL });
 	expect_answer(two_paths("direct", 50000, 0.25, 20),
