@@ -210,7 +210,10 @@ static void print_what_it_is_worth(FILE *out, const struct overview *o)
 		print_verdict(out, o, m, label, rivals[1]);
 		separator = ". ";
 	}
-	fprintf(out, *separator ? ".\n" : "No speed was measured on a kernel made for it.\n");
+	fprintf(out,
+		*separator
+			? ".\n"
+			: "No speed was measured on a kernel that leaves its locks uncounted.\n");
 }
 
 /* The cell that waits the longest, of those where waits and CPU time mean something. */
@@ -481,8 +484,9 @@ static void print_against_private(FILE *out, const struct overview *o)
 		if (own.n && shared.n)
 			fprintf(out,
 				"- Against a table a thread (`unshare(CLONE_FILES)`): `epoll` has %.2f "
-				"contentions per 1000 connections with it, %.2f without (machine %c).\n",
-				own.median, shared.median, report_letter(m));
+				"contentions per 1000 connections with it, %.2f without (machine %c, "
+				"%zu and %zu runs).\n",
+				own.median, shared.median, report_letter(m), own.n, shared.n);
 	}
 }
 

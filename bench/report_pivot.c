@@ -43,19 +43,19 @@ static void append(char *text, size_t size, const char *separator, const char *w
 	snprintf(text + used, size - used, "%s%s", separator, word);
 }
 
-void report_options(json_t *record, char *text, size_t size)
+void report_options(json_t *record, char *known, char *tried, size_t size)
 {
 	char copy[1024];
 	char *cursor = copy, *word;
-	bool skip = false;
+	bool is_value = false;
 
-	text[0] = '\0';
+	known[0] = tried[0] = '\0';
 	snprintf(copy, sizeof(copy), "%s", record_text(record, "cell", "server_options"));
 	while ((word = strsep(&cursor, " "))) {
-		if (skip || is_known(word)) {
-			skip = !skip;
-			continue;
-		}
+		bool of_experiment = is_value || is_known(word);
+		char *text = of_experiment ? known : tried;
+
+		is_value = of_experiment && !is_value;
 		if (*word)
 			append(text, size, *text ? " " : "", word);
 	}
@@ -63,7 +63,7 @@ void report_options(json_t *record, char *text, size_t size)
 
 void report_label(json_t *record, char *text, size_t size)
 {
-	char options[PIVOT_LABEL];
+	char known[PIVOT_LABEL], tried[PIVOT_LABEL];
 	double park = 1;
 
 	snprintf(text, size, "%s", record_text(record, "cell", "accept"));
@@ -73,9 +73,9 @@ void report_label(json_t *record, char *text, size_t size)
 		append(text, size, ", ", "private tables");
 	if (!strcmp(record_text(record, "cell", "listener"), "shared"))
 		append(text, size, ", ", "one listener");
-	report_options(record, options, sizeof(options));
-	if (*options)
-		append(text, size, ", ", options);
+	report_options(record, known, tried, sizeof(tried));
+	if (*tried)
+		append(text, size, ", ", tried);
 }
 
 static double axis_value(json_t *record, const char *axis)

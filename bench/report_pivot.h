@@ -41,8 +41,8 @@ bool report_pivot(const struct report_machine *machine, const char *experiment, 
 /* What a row is called: the path, and in what it differs from the plain one. */
 void report_label(json_t *record, char *text, size_t size);
 
-/* The server's options that no experiment varies: what somebody tried; "" : none. */
-void report_options(json_t *record, char *text, size_t size);
+/* The server's options that experiments vary, and those that they do not: what somebody tried. */
+void report_options(json_t *record, char *known, char *tried, size_t size);
 
 struct report_figure;
 

@@ -483,11 +483,11 @@ static void print_options_of(FILE *out, const struct report_data *data, size_t m
 
 	for (size_t i = 0; i < machine->n_cells; i++) {
 		const struct report_cell *cell = &machine->cells[i], *without;
-		char options[PIVOT_LABEL];
+		char known[PIVOT_LABEL], tried[PIVOT_LABEL];
 		double workers = 0;
 
-		report_options(cell->first, options, sizeof(options));
-		without = *options ? report_other_options(machine, cell, "") : NULL;
+		report_options(cell->first, known, tried, sizeof(tried));
+		without = *tried ? report_other_options(machine, cell, known) : NULL;
 		if (!without ||
 		    !strcmp(record_text(cell->first, "cell", "accept"), CELL_SELF_CHECK))
 			continue;
@@ -501,7 +501,7 @@ static void print_options_of(FILE *out, const struct report_data *data, size_t m
 		record_number(cell->first, "cell", "workers", &workers);
 		fprintf(out, "| %c | `%s` | %.0f | %s | `%s` | ", report_letter(m),
 			record_text(cell->first, "cell", "accept"), workers,
-			report_experiment(cell->first), options);
+			report_experiment(cell->first), tried);
 		report_print_ratio(out, cell, without, &figure_cpu);
 		fprintf(out, " | ");
 		report_print_ratio(out, cell, without, report_rate_of(cell));

@@ -229,6 +229,66 @@ static void test_experiments(void)
 	json_decref(records);
 }
 
+/* Records of one worker on a core of its own, with the CPU time per connection given. */
+static void add_one_core(json_t *records, const char *accept, double cpu_us, double speed)
+{
+	for (int i = 1; i <= 5; i++) {
+		json_t *made = record("9.9-plain", false, accept, i, 0, speed + i);
+
+		json_object_set_new(json_object_get(made, "cell"), "experiment",
+				    json_string("one-core"));
+		json_object_set_new(json_object_get(made, "server"), "cpu_us_per_connection",
+				    json_real(cpu_us + i * 0.01));
+		json_array_append_new(records, made);
+	}
+}
+
+/* A target is met or missed by the interval, not by the median. */
+static void test_targets(void)
+{
+	json_t *records = json_array();
+	char *text;
+
+	add_one_core(records, "epoll", 12, 30000);
+	add_one_core(records, "direct", 9, 40000);
+	add_one_core(records, "bare", 8, 39000);
+	add_one_core(records, "nginx", 16, 20000);
+	text = make(records);
+	CHECK(has_line(text, "The targets, for the path that takes the least CPU, `direct`", ""));
+	CHECK(has_line(text, "of the bare loop | at most 1.0 | 1.12 (", "| missed |"));
+	CHECK(has_line(text, "of nginx | at most 0.6 | 0.56 (", "| met |"));
+	CHECK(has_line(text, "of the bare loop | at least 1.0 | 1.03 (", "| met |"));
+	free(text);
+	json_decref(records);
+}
+
+/* With an option of the server, over the same cell without it. */
+static void test_options(void)
+{
+	json_t *records = json_array(), *with = json_array(), *each;
+	char *text;
+	size_t k;
+
+	add_one_core(records, "direct", 9, 40000);
+	add_one_core(with, "direct", 12, 40000);
+	json_array_foreach (with, k, each)
+		json_object_set_new(json_object_get(each, "cell"), "server_options",
+				    json_string("--park-timeout 1s --fin apart"));
+	json_array_extend(records, with);
+	text = make(records);
+	CHECK(!strstr(text, "### Options of the server: what they bring")); /* two differ */
+	free(text);
+	json_array_foreach (with, k, each)
+		json_object_set_new(json_object_get(each, "cell"), "server_options",
+				    json_string("--fin apart"));
+	text = make(records);
+	CHECK(has_line(text, "| A | `direct` | 2 | one-core | `--fin apart` | **1.33** (",
+		       "| 1.00 (1.00 to 1.00), no claim |"));
+	free(text);
+	json_decref(with);
+	json_decref(records);
+}
+
 /* The plots: as many as there are figures for, the same bytes, and a word where gnuplot is missing.
  */
 static void test_plots(void)
@@ -296,6 +356,8 @@ int main(void)
 	test_report();
 	test_answer();
 	test_experiments();
+	test_targets();
+	test_options();
 	test_plots();
 	test_server_lines();
 	test_wrk_lines();
