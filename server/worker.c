@@ -22,19 +22,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "acceptor.h"
+#include "clock.h"
 #include "message.h"
 #include "recover.h"
-
-uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 uint64_t worker_user_data(const struct worker *w, enum op op, const struct conn *c)
 {
@@ -171,13 +163,13 @@ static void time_out(struct worker *w, struct conn *c)
 		worker_retire(w, c);
 }
 
-/* Its time is over: end what is in flight. The completion of that goes on to time_out(). */
-static void cancel_request(struct worker *w, struct conn *c)
+void worker_cancel_request(struct worker *w, struct conn *c)
 {
 	bool sending = c->state == CONN_SENDING;
 	enum op op = sending ? OP_SEND : OP_RECV;
 	struct io_uring_sqe *sqe;
 
+	/* The completion of what is cancelled goes on to time_out(). */
 	if (!sending && c->state != CONN_RECEIVING && c->state != CONN_LINGERING)
 		return;
 	c->timed_out = true;
@@ -350,76 +342,8 @@ static void handle_cancel_error(struct worker *w, struct conn *c, struct io_urin
 		c->timed_out = false;
 }
 
-/* ---- the clock and the main thread ----------------------------------------------------------- */
-
-static void handle_tick(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
-{
-	struct conn *c;
-
-	(void)none;
-	if (user_data_index(cqe->user_data) != w->round)
-		return;
-	w->ticking = false;
-	while ((c = conn_expired(&w->conns, w->now_ms)) != NULL)
-		cancel_request(w, c);
-	if (w->path->tick)
-		w->path->tick(w);
-}
-
-static void steer_tick(struct worker *w)
-{
-	struct io_uring_sqe *sqe;
-
-	if (w->ticking || !(w->conns.used || w->pool.parkeds || w->draining || !w->accepting))
-		return;
-	w->ticking = true;
-	w->tick_period = (struct __kernel_timespec){ .tv_nsec = TICK_MS * 1000000LL };
-	sqe = worker_sqe(w, OP_TICK, NULL);
-	io_uring_prep_timeout(sqe, &w->tick_period, 0, 0);
-}
-
-static void worker_drain(struct worker *w)
-{
-	uint32_t i;
-
-	w->draining = w->protocol.draining = true;
-	w->drain_end_ms = w->now_ms + w->options->drain_timeout_ms;
-	/*
-	 * Connections between two requests have nothing to wait for: their time is up at the next
-	 * look at the clock. One that has not been served yet gets its answer.
-	 */
-	for (i = 0; i < w->conns.capacity; i++) {
-		struct conn *c = &w->conns.conns[i];
-
-		if (c->limit == LIMIT_IDLE && c->served)
-			conn_set_limit(&w->conns, c, LIMIT_DRAIN, w->now_ms);
-	}
-}
-
-bool worker_finished(const struct worker *w)
-{
-	return w->draining && ((w->listener < 0 && !w->conns.used) || w->now_ms >= w->drain_end_ms);
-}
-
-static void prep_wake(struct worker *w)
-{
-	struct io_uring_sqe *sqe = worker_sqe(w, OP_WAKE, NULL);
-
-	io_uring_prep_read(sqe, w->wake, &w->wake_value, sizeof(w->wake_value), 0);
-}
-
-void worker_check_stop(struct worker *w)
-{
-	if (__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE) && !w->draining)
-		worker_drain(w);
-}
-
-static void handle_wake(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
-{
-	(void)c, (void)cqe;
-	worker_check_stop(w);
-	prep_wake(w);
-}
+/* ---- completions that no connection waits for -------------------------------------------------
+ */
 
 static void handle_release_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
@@ -457,8 +381,8 @@ static const struct {
 	[OP_RELEASE] = { "release", false, handle_nothing, handle_release_error },
 	[OP_CANCEL] = { "cancel", true, handle_nothing, handle_cancel_error },
 	[OP_CANCEL_ACCEPT] = { "cancel of the accept", false, handle_nothing, handle_nothing },
-	[OP_TICK] = { "timeout", false, handle_tick, handle_tick },
-	[OP_WAKE] = { "read of an eventfd", false, handle_wake, NULL },
+	[OP_TICK] = { "timeout", false, clock_tick, clock_tick },
+	[OP_WAKE] = { "read of an eventfd", false, clock_wake, NULL },
 	[OP_BARRIER] = { "barrier", false, recover_barrier, recover_barrier },
 };
 
@@ -507,10 +431,10 @@ static void reap(struct worker *w)
 void worker_loop(struct worker *w)
 {
 	w->now_ms = clock_ms();
-	prep_wake(w);
+	clock_prep_wake(w);
 	while (!worker_finished(w)) {
 		acceptor_steer(w);
-		steer_tick(w);
+		clock_steer(w);
 		ring_submit_and_wait(&w->ring);
 		w->now_ms = clock_ms();
 		reap(w);

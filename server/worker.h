@@ -90,6 +90,9 @@ void worker_accept_failed(struct worker *w, int error);
 /* Receive on C, whose descriptor is known (and, behind a link, will be there by then). */
 void worker_receive(struct worker *w, struct conn *c);
 
+/* C's time is over: ends its request in flight, whose completion ends C. */
+void worker_cancel_request(struct worker *w, struct conn *c);
+
 /* C is over: the path gives up its descriptor. */
 void worker_retire(struct worker *w, struct conn *c);
 
