@@ -12,7 +12,7 @@
  */
 static inline bool accept_one_at_a_time(const struct worker *w)
 {
-	return w->draining || w->crowded;
+	return w->draining || w->now_ms < w->crowded_until_ms;
 }
 
 static inline unsigned short accept_flags(const struct worker *w)

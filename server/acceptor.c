@@ -10,6 +10,7 @@
 
 enum {
 	ACCEPT_PAUSE_MS = 100, /* after running out of descriptors or memory */
+	CROWDED_MS = 1000,     /* having been full, take connections one at a time for as long */
 	SAY_AGAIN_MS = 10000,  /* the same complaint is repeated at most this often */
 };
 
@@ -133,11 +134,11 @@ bool worker_wants_accept(struct worker *w)
 	if (used >= max && !w->accept_full)
 		count(w->counters.accept_pauses);
 	if (used >= max)
-		w->accept_full = w->crowded = true;
+		w->accept_full = true;
 	else if (used < max - max / 8 || w->draining)
 		w->accept_full = false;
-	if (used < max / 2)
-		w->crowded = false;
+	if (w->accept_full)
+		w->crowded_until_ms = w->now_ms + CROWDED_MS;
 	return w->listener >= 0 && !w->accept_full && w->now_ms >= w->accept_resume_ms;
 }
 
