@@ -26,7 +26,8 @@ struct plan_choice {
 /*
  * The axes of the chosen experiments. A list of the choice takes the place of the preset's in every
  * experiment that has it; of the rows beyond an experiment's first one, those paths stay that were
- * chosen, and none when the fd tables were. Worker counts of "scaling" go up to the CPUs of this machine.
+ * chosen, and none when the fd tables were. Worker counts of "scaling" go up to the CPUs of this
+ * machine.
  */
 void plan_make(enum plan_preset preset, const struct plan_choice *choice, struct matrix_plan *plan);
 

@@ -45,10 +45,10 @@
  *	storm		load (what was asked for), result (what came of it: connections_per_s,
  *			connect, first_byte and whole as histograms, errors by phase and reason)
  *	wrk		requests, requests_per_s ... in place of storm
- *	lock		instrument (null: reason says why), scope, blind [absent: no connection was made]
- *	  acquisitions, acquisitions_per_connection  all that was counted
- *	  empty_accept_, sweep_, neighbour_, other_acquisitions_per_connection  what they consist
- *of; neighbour_ absent without neighbours, other_ null where they cannot be told apart contentions,
+ *	lock		instrument (null: reason says why), scope, blind [absent: no connection was
+ *made] acquisitions, acquisitions_per_connection  all that was counted empty_accept_, sweep_,
+ *neighbour_, other_acquisitions_per_connection  what they consist of; neighbour_ absent without
+ *neighbours, other_ null where they cannot be told apart contentions,
  *contentions_per_1000_connections, wait_ns, wait_ns_per_connection, hold_ns,
  *	  hold_ns_per_acquisition
  *	  waiters	"workers": contentions and waits of the server's own threads alone; "all":
