@@ -14,9 +14,10 @@ struct worker;
 
 /* What a path needs of the kernel; see probe.h. */
 enum kernel_feature {
-	FEATURE_RING = 1 << 0,	  /* io_uring with DEFER_TASKRUN: Linux 6.1 */
-	FEATURE_INSTALL = 1 << 1, /* IORING_OP_FIXED_FD_INSTALL: Linux 6.8 */
-	FEATURE_DUP = 1 << 2,	  /* IORING_OP_DUP: the series in kernel/patches */
+	FEATURE_RING = 1 << 0,	   /* io_uring with DEFER_TASKRUN: Linux 6.1 */
+	FEATURE_INSTALL = 1 << 1,  /* IORING_OP_FIXED_FD_INSTALL: Linux 6.8 */
+	FEATURE_DUP = 1 << 2,	   /* IORING_OP_DUP: the series in kernel/patches */
+	FEATURE_MIN_WAIT = 1 << 3, /* --min-wait: Linux 6.12; no path needs it */
 };
 
 struct accept_path {

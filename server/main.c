@@ -73,6 +73,10 @@ static void choose_path(struct server *s)
 	struct kernel kernel;
 
 	probe_kernel(&kernel);
+	if (s->options.min_wait_us && !(kernel.features & FEATURE_MIN_WAIT)) {
+		say("--min-wait needs Linux 6.12, which this kernel is not; leave it out");
+		exit(EXIT_USAGE);
+	}
 	if (!strcmp(s->options.accept, "auto")) {
 		s->path = accept_path_best(kernel.features);
 		if (s->path != &accept_dup)

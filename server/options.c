@@ -13,7 +13,7 @@
 #include "message.h"
 
 /* How a value is written and where it goes; one row an option, from which --help is printed too. */
-enum kind { NUMBER, BYTES, MILLISECONDS, SECONDS, WORD, PATH, ADDRESS, SWITCH };
+enum kind { NUMBER, BYTES, MICROSECONDS, MILLISECONDS, SECONDS, WORD, PATH, ADDRESS, SWITCH };
 
 struct row {
 	const char *name;
@@ -62,6 +62,10 @@ static const struct row rows[] = {
 	  "TCP_DEFER_ACCEPT: a connection is accepted with its first bytes; 0 is off" },
 	{ "fin", WORD, AT(fin), 0, 0, "joined", "joined|apart",
 	  "the last answer and the end of the stream leave in one segment, or in two" },
+	{ "min-wait", MICROSECONDS, AT(min_wait_us), 0, 100000, "0us", NULL,
+	  "not epoll: sleep at least this long, or until --min-batch completions have come; 0: off" },
+	{ "min-batch", NUMBER, AT(min_batch), 1, 4096, "16", NULL,
+	  "not epoll: completions that end --min-wait early" },
 	{ "max-target", BYTES, AT(limits.target), 1, 1 << 20, "4K", NULL, "longest request target" },
 	{ "max-header", BYTES, AT(limits.header), 64, 1 << 20, "8K", NULL, "longest request header" },
 	{ "max-body", BYTES, AT(limits.body), 0, 1ULL << 40, "1M", NULL,
@@ -100,6 +104,9 @@ static uint64_t suffix_factor(const struct row *row, const char *text, const cha
 		{ BYTES, "K", 1024 },
 		{ BYTES, "M", 1024 * 1024 },
 		{ BYTES, "G", 1024 * 1024 * 1024 },
+		{ MICROSECONDS, "us", 1 },
+		{ MICROSECONDS, "ms", 1000 },
+		{ MICROSECONDS, "s", 1000000 },
 		{ MILLISECONDS, "ms", 1 },
 		{ MILLISECONDS, "s", 1000 },
 		{ MILLISECONDS, "m", 60000 },
@@ -110,7 +117,7 @@ static uint64_t suffix_factor(const struct row *row, const char *text, const cha
 	unsigned i;
 
 	if (!*suffix)
-		return row->kind == MILLISECONDS ? 1000 : 1;
+		return row->kind == MICROSECONDS ? 1000000 : row->kind == MILLISECONDS ? 1000 : 1;
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (known[i].kind == row->kind && !strcmp(known[i].suffix, suffix))
 			return known[i].factor;
@@ -124,6 +131,7 @@ static uint64_t suffix_factor(const struct row *row, const char *text, const cha
 static const char *unit(enum kind kind)
 {
 	return kind == BYTES	      ? " bytes"
+	       : kind == MICROSECONDS ? " us"
 	       : kind == MILLISECONDS ? " ms"
 	       : kind == SECONDS      ? " s"
 				      : "";
@@ -215,6 +223,7 @@ static void set_option(struct options *o, const struct row *row, const char *tex
 		else
 			*(uint32_t *)(void *)member = (uint32_t)parse_number(row, text);
 		break;
+	case MICROSECONDS:
 	case MILLISECONDS:
 	case SECONDS:
 		*(uint64_t *)(void *)member = parse_number(row, text);
@@ -257,7 +266,7 @@ static void print_help(void)
 		putchar('\n');
 	}
 	printf("  %-18s this text\n  %-18s the version\n", "--help", "--version");
-	printf("\nCounts take k and M, sizes K, M and G, times ms, s, m and h (alone: seconds).\n"
+	printf("\nCounts take k and M, sizes K, M and G, times us, ms, s, m and h (alone: seconds).\n"
 	       "The first line of output states the configuration, once every worker listens.\n"
 	       "SIGUSR1 prints the totals. SIGTERM and SIGINT drain, print the totals and end;\n"
 	       "a second one ends at once.\n"
@@ -351,6 +360,8 @@ void options_print(FILE *out, const struct options *o, const char *path)
 		(unsigned long long)o->drain_timeout_ms);
 	fprintf(out, " defer-accept=%llus fin=%s", (unsigned long long)o->defer_accept_s,
 		o->fin == FIN_APART ? "apart" : "joined");
+	fprintf(out, " min-wait=%lluus min-batch=%u", (unsigned long long)o->min_wait_us,
+		o->min_batch);
 	fprintf(out, " max-target=%u max-header=%u max-body=%llu", o->limits.target,
 		o->limits.header, (unsigned long long)o->limits.body);
 	fprintf(out, " metrics-port=%u open-fds=%u neighbours=%u pid=%d\n", o->metrics_port,

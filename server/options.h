@@ -39,6 +39,8 @@ struct options {
 	uint64_t drain_timeout_ms;
 	uint64_t defer_accept_s; /* 0: off */
 	enum fin fin;		 /* how the last answer and the end of the stream leave */
+	uint64_t min_wait_us;	 /* 0: off */
+	unsigned min_batch;	 /* completions that end MIN_WAIT_US early */
 	struct http_limits limits;
 	unsigned metrics_port; /* 0: none */
 	unsigned open_fds;     /* for measuring: see ballast.h */

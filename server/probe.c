@@ -98,19 +98,22 @@ static bool probe_dup(struct io_uring *ring, struct kernel *k)
 
 void probe_kernel(struct kernel *k)
 {
+	static const struct options no_options;
 	struct counters counters;
 	struct ring r;
 	struct io_uring_probe *ops;
 	int ret;
 
 	memset(k, 0, sizeof(*k));
-	ret = ring_init(&r, SQ_ENTRIES, &counters);
+	ret = ring_init(&r, SQ_ENTRIES, &no_options, &counters);
 	if (ret < 0) {
 		snprintf(k->ring, sizeof(k->ring), "io_uring: %s: %s", strerror(-ret),
 			 ring_error_hint(ret));
 		return;
 	}
 	k->features |= FEATURE_RING;
+	if (r.uring.features & IORING_FEAT_MIN_TIMEOUT)
+		k->features |= FEATURE_MIN_WAIT;
 	ops = io_uring_get_probe_ring(&r.uring);
 	if (ops && io_uring_opcode_supported(ops, IORING_OP_FIXED_FD_INSTALL))
 		k->features |= FEATURE_INSTALL;

@@ -66,7 +66,8 @@ void ring_buffers_renew(struct ring *r)
 		die("the ring of receive buffers cannot be registered again: %s", strerror(-ret));
 }
 
-int ring_init(struct ring *r, unsigned cq_entries, struct counters *counters)
+int ring_init(struct ring *r, unsigned cq_entries, const struct options *options,
+	      struct counters *counters)
 {
 	unsigned sq_entries = SQ_ENTRIES;
 	struct io_uring_params params = {
@@ -83,6 +84,7 @@ int ring_init(struct ring *r, unsigned cq_entries, struct counters *counters)
 
 	memset(r, 0, sizeof(*r));
 	r->counters = counters;
+	r->options = options;
 	ring_adjust_sizes(&sq_entries, &cq_entries);
 	params.cq_entries = cq_entries;
 	ret = io_uring_queue_init_params(sq_entries, &r->uring, &params);
@@ -128,18 +130,37 @@ const char *ring_error_hint(int error)
 	}
 }
 
+/*
+ * Waits for a completion. With --min-wait, first up to that time for a whole batch: the kernel then
+ * wakes this thread once for all of it.
+ */
+static int submit_and_wait(struct ring *r, unsigned wait)
+{
+	const struct options *o = r->options;
+	/* The minimum comes with a maximum, which ends in nothing but a further pass. */
+	struct __kernel_timespec longest = { .tv_sec = 3600 };
+	struct io_uring_cqe *cqe;
+
+	if (!wait || !o->min_wait_us)
+		return io_uring_submit_and_wait(&r->uring, wait);
+	return io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, o->min_batch, &longest,
+						    (unsigned)o->min_wait_us, NULL);
+}
+
 static void submit(struct ring *r, unsigned wait)
 {
 	int ret;
 
 	ring_before_submit(r);
-	ret = ring_after_submit(r, io_uring_submit_and_wait(&r->uring, wait));
+	ret = ring_after_submit(r, submit_and_wait(r, wait));
 	/*
 	 * EINTR: a signal; what was submitted stays submitted. EAGAIN and EBUSY: the kernel is
 	 * short of memory or wants completions reaped first, which the caller's pass is about to
-	 * do. EBADR: it has dropped completions, which ring_dropped() tells as well.
+	 * do. ETIME: nothing came in the longest wait. EBADR: it has dropped completions, which
+	 * ring_dropped() tells as well.
 	 */
-	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY && ret != -EBADR)
+	if (ret < 0 && ret != -EINTR && ret != -ETIME && ret != -EAGAIN && ret != -EBUSY &&
+	    ret != -EBADR)
 		die("io_uring_enter: %s", strerror(-ret));
 }
 

@@ -11,6 +11,7 @@
 
 #include "conn.h"
 #include "counters.h"
+#include "options.h"
 
 /* Every request the server makes; worker.c has the table of what is done when one completes. */
 enum op {
@@ -75,14 +76,17 @@ struct ring {
 	struct io_uring_buf_ring *buffers;
 	char *buffer_memory;
 	struct counters *counters;
+	const struct options *options;
 	unsigned dropped; /* ring_dropped() when last looked at */
 };
 
 /*
- * Sets up a ring with room for CQ_ENTRIES completions and its receive buffers. To be called by the
- * thread that will use it. Returns 0 or a negative errno.
+ * Sets up a ring with room for CQ_ENTRIES completions and its receive buffers. OPTIONS, which must
+ * stay, say how it waits: --min-wait. To be called by the thread that will use it.
+ * Returns 0 or a negative errno.
  */
-int ring_init(struct ring *r, unsigned cq_entries, struct counters *counters);
+int ring_init(struct ring *r, unsigned cq_entries, const struct options *options,
+	      struct counters *counters);
 void ring_free(struct ring *r);
 
 /* Says what a failed ring_init() most likely means, in a few words. */

@@ -93,7 +93,7 @@ static bool open_ring(struct worker *w)
 		w->epoll = epoll_create1(EPOLL_CLOEXEC);
 		return w->epoll >= 0 || fail(w, "epoll_create1", errno, "see ulimit -n");
 	}
-	ret = ring_init(&w->ring, cq_entries(w), &w->counters);
+	ret = ring_init(&w->ring, cq_entries(w), w->options, &w->counters);
 	if (ret < 0)
 		return fail(w, "io_uring", -ret, ring_error_hint(ret));
 	if (!w->path->accepts_slots)

@@ -10,6 +10,7 @@ Exits 77 if this kernel does not have the path.
 import socket
 import struct
 import sys
+import time
 
 from harness import BODY, GET_CLOSE, Server, ask, check, is_closed, main, supported
 
@@ -43,6 +44,37 @@ def test_fin():
     with server("--fin", "apart") as s:
         apart = fewest_segments(s)
     check(joined == apart - 1, f"{joined} segments joined, {apart} apart")
+
+
+def answer_times(s, requests=10):
+    """Seconds; on one connection, so that each request is a single event for the server."""
+    times = []
+    with s.connect() as c:
+        for _ in range(requests):
+            began = time.monotonic()
+            check(ask(c)[::2] == (200, BODY), "not served")
+            times.append(time.monotonic() - began)
+    return times
+
+
+def test_min_wait():
+    """A single completion waits for its time, a batch does not."""
+    if PATH == "epoll":
+        return
+    with server("--min-wait", "60ms", "--min-batch", "64") as s:
+        check(sum(answer_times(s)) > 0.4, "completions did not wait for others")
+    with server("--min-wait", "60ms", "--min-batch", "1") as s:
+        check(min(answer_times(s)) < 0.05, "a full batch waited")
+
+
+def test_defer_accept():
+    """A connection is accepted with its first bytes."""
+    with server("--defer-accept", "10s") as s:
+        with s.connect() as c:
+            time.sleep(0.2)
+            check(s.now()["accepts"] == 0, "accepted without a byte")
+            check(ask(c, GET_CLOSE)[::2] == (200, BODY), "not served")
+            check(s.now()["accepts"] == 1, "not accepted")
 
 
 supported(BINARY, PATH)
