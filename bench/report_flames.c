@@ -253,13 +253,14 @@ static void describe_waits(char *under, size_t size, json_t *path)
 
 	snprintf(under, size,
 		 "`%s`: its workers waited for file_lock %.0f times in %.0f connections, %.1f ns a "
-		 "connection; beside %.0f neighbour(s), which waited %.0f times",
+		 "connection; other threads that open and close a file all the time (%.0f) waited "
+		 "%.0f times",
 		 text(path, "accept"), number(workers, "contentions"), number(waits, "connections"),
 		 number(workers, "wait_ns") / number(waits, "connections"),
 		 number(waits, "neighbours"), number(others, "contentions"));
 }
 
-/* Two pictures, or one, or none: a path that never waited has no picture, and its line says so. */
+/* Where neither path waited there are no pictures, and the lines say so. */
 static void print_waits(FILE *out, json_t *summary, const char *prefix)
 {
 	struct picture pair[2];
@@ -277,15 +278,10 @@ static void print_waits(FILE *out, json_t *summary, const char *prefix)
 		pair[p].file = text(json_object_get(path, "waits"), "picture");
 		describe_waits(pair[p].under, sizeof(pair[p].under), path);
 	}
-	if (*pair[0].file && *pair[1].file) {
+	if (*pair[0].file)
 		print_pair(out, prefix, &pair[0], &pair[1]);
-		return;
-	}
-	for (size_t p = 0; p < 2; p++) {
-		fprintf(out, "%s.\n\n", pair[p].under);
-		if (*pair[p].file)
-			fprintf(out, "![%s](%s%s)\n\n", pair[p].file, prefix, pair[p].file);
-	}
+	else
+		fprintf(out, "%s.\n\n%s.\n\n", pair[0].under, pair[1].under);
 }
 
 static void print_set(FILE *out, json_t *summary, const char *prefix)

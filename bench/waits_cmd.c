@@ -29,7 +29,14 @@ struct paths {
 	uint64_t n, wait_ns;
 };
 
-/* The thread, then the kernel's frames. The innermost are the tracepoint's and left out. */
+/* What the kernel calls between the wait and this instrument. */
+static bool is_ours(const char *name)
+{
+	return !strncmp(name, "__traceiter_", 12) || !strncmp(name, "bpf_trace_run", 13) ||
+	       !strncmp(name, "bpf_prog_", 9);
+}
+
+/* The thread, then the kernel's frames. The innermost are left out. */
 static void add_path(const struct lock_wait_path *path, void *arg)
 {
 	struct paths *paths = arg;
@@ -44,7 +51,7 @@ static void add_path(const struct lock_wait_path *path, void *arg)
 	for (size_t i = path->depth; i-- > 0;) {
 		const char *name = kallsyms_name(path->address[i]);
 
-		if (!strncmp(name, "__traceiter_", 12))
+		if (is_ours(name))
 			break;
 		fprintf(out, ";%s_[k]", strcmp(name, "?") ? name : "[unknown]");
 	}
