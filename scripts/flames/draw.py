@@ -36,7 +36,8 @@ summary.json, schema "accept-flames/1":
                             blind, workers: {contentions, wait_ns}, others: {...}, picture, folded}
                             of a turn of its own; others are the neighbours, further threads of the
                             server that open and close a file all the time, and give a worker
-                            somebody to wait for. Without a wait there is no picture
+                            somebody to wait for. One scale for both; no pictures where
+                            neither path waited
   differences               [{from, to, picture}, ...]
 """
 
@@ -57,6 +58,7 @@ SCHEMA = "accept-flames/1"
 NEIGHBOUR = "neighbour"  # the name of the server's threads that only take the lock
 WIDTH = 1200
 NOTHING = "no_sample_inside_the_fd_table"
+NO_WAIT = "nobody_waited"
 NARROWEST = "0.8"  # pixels; what is narrower is left out
 
 # The fixed palette: what the picture is about stands out, kernel and server are told apart.
@@ -223,7 +225,7 @@ class Pictures:
         total = max(sum(p.normal.values()) for p in (self.a, self.b))
         part_total = max(sum(p.fd_table().values()) for p in (self.a, self.b))
         unit = "samples per million connections"
-        draw(self.out / f"{path.accept}.svg", folded_lines(path.normal), path.accept,
+        draw(self.out / f"{path.accept}.svg", folded_lines(path.normal), f"accept path {path.accept}",
              self.subtitle(path), unit, total, palette(path.stacks))
         enlarged = path.fd_table()
         lines = folded_lines(enlarged) or [f"{NOTHING} {part_total or 1:.2f}"]
@@ -246,29 +248,39 @@ class Pictures:
              "samples per million connections", total)
         return {"from": before.accept, "to": after.accept, "picture": name}
 
-    def waits(self, path):
-        seen = path.waits.pop("stacks", [])
-        if not path.waits["visible"]:
+    def waits(self):
+        """Both paths on one scale; nothing is drawn where no path waited."""
+        folded = {path.accept: add_up_waits(path) for path in (self.a, self.b) if path.waits["visible"]}
+        if not any(folded.values()):
             return
-        folded = st.collections.Counter()
-        sums = {who: {"contentions": 0, "wait_ns": 0} for who in ("workers", "others")}
-        for entry in seen:
-            who = sums["others" if entry["stack"].startswith(NEIGHBOUR + ";") else "workers"]
-            who["contentions"] += entry["n"]
-            who["wait_ns"] += entry["wait_ns"]
-            folded[entry["stack"]] += entry["wait_ns"]
-        path.waits.update(sums)
-        if not folded:
-            return
-        name = f"{path.accept}-waits"
-        st.write(self.out / f"{name}.folded.gz", folded)
-        draw(self.out / f"{name}.svg",
-             folded_lines(folded), f"{path.accept}: waiting for file_lock, by thread and call path",
-             f"{self.where}; {sums['workers']['contentions']} waits of workers in "
-             f"{path.waits['connections']} connections, {sums['others']['contentions']} of "
-             f"{path.waits['neighbours']} neighbours",
-             "ns", sum(folded.values()), palette(folded), narrowest="0.1")
-        path.waits["picture"], path.waits["folded"] = f"{name}.svg", f"{name}.folded.gz"
+        normal = {accept: st.normalise(stacks, path.waits["connections"])
+                  for (accept, stacks), path in zip(folded.items(), (self.a, self.b))}
+        total = max(sum(stacks.values()) for stacks in normal.values())
+        for path in (self.a, self.b):
+            name = f"{path.accept}-waits"
+            st.write(self.out / f"{name}.folded.gz", folded[path.accept])
+            draw(self.out / f"{name}.svg",
+                 folded_lines(normal[path.accept]) or [f"{NO_WAIT} {total:.2f}"],
+                 f"{path.accept}: waiting for file_lock, by thread and call path",
+                 f"{self.where}; {path.waits['workers']['contentions']} waits of workers in "
+                 f"{path.waits['connections']} connections, {path.waits['others']['contentions']} of "
+                 f"neighbours ({path.waits['neighbours']})",
+                 "ns per million connections", total,
+                 palette(folded[path.accept]) + f"{NO_WAIT}->{shade('unknown', '')}\n", narrowest="0.1")
+            path.waits["picture"], path.waits["folded"] = f"{name}.svg", f"{name}.folded.gz"
+
+
+def add_up_waits(path):
+    """Nanoseconds by stack; the sums of workers and of others go into the path's waits."""
+    folded = st.collections.Counter()
+    sums = {who: {"contentions": 0, "wait_ns": 0} for who in ("workers", "others")}
+    for entry in path.waits.pop("stacks", []):
+        who = sums["others" if entry["stack"].startswith(NEIGHBOUR + ";") else "workers"]
+        who["contentions"] += entry["n"]
+        who["wait_ns"] += entry["wait_ns"]
+        folded[entry["stack"]] += entry["wait_ns"]
+    path.waits.update(sums)
+    return folded
 
 
 BARS = (("allocation", "allocation"), ("close", "close"), ("replace", "replace"),
@@ -322,7 +334,7 @@ def main():
     for path in (a, b):
         st.write(options.out / f"{path.accept}.folded.gz", path.stacks)
         pictures.both(path)
-        pictures.waits(path)
+    pictures.waits()
     summary = {
         "schema": SCHEMA, "environment": description["environment"], "pair": [a.accept, b.accept],
         "workers": description["workers"], "fd_table": description["fd_table"],

@@ -45,6 +45,7 @@ expect 2 '--turns 0: a number from 1 to 100' epoll dup --turns 0
 expect 2 '--connections 5x: a number' epoll dup --connections 5x
 expect 2 '--unknown-max 101: a number' epoll dup --unknown-max 101
 expect 2 '--where moon: auto, native or guest' epoll dup --where moon
+expect 2 '--flavour sweet: fast or lockstat' epoll dup --flavour sweet
 expect 2 '--fd-table none: shared or private' epoll dup --fd-table none
 expect 2 '--for-results names the paths' --for-results epoll dup
 expect 1 "$folder/no/accept-server is not built" epoll direct --bin "$folder/no" --out "$folder/x"

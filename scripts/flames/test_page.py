@@ -66,7 +66,7 @@ def make_set(folder):
     pictures = draw.Pictures(collections.namedtuple("Options", "out")(folder), description, a, b)
     for path in (a, b):
         pictures.both(path)
-        pictures.waits(path)
+    pictures.waits()
     summary = {"schema": draw.SCHEMA, "turns": 1, **description,
                "paths": [draw.summary_of(path, 999) for path in (a, b)],
                "differences": [pictures.difference(a, b), pictures.difference(b, a)]}
@@ -86,6 +86,7 @@ class Page(unittest.TestCase):
         cls.page = folder / "index.html"
         report = folder / "README.md"
         subprocess.run([cls.bench, "report", "--flames", folder, "--out", report], check=True)
+        cls.text = report.read_text()
         # A picture that is no flame graph, inside the text of a run: a table too wide for a phone.
         report.write_text(report.read_text() + "\n## Table\n\n|" + " a wide column |" * 20 + "\n|" + "---|" * 20
                           + "\n|" + " 1000000 |" * 20 + "\n")
@@ -113,6 +114,24 @@ class Page(unittest.TestCase):
             "return graphs().map(g => [...g.document.querySelectorAll('g.func_g')].filter("
             "f => f.querySelector('rect').getAttribute('fill') == arguments[0]).map("
             "f => f.querySelector('title').textContent))".replace("arguments[0]", f"'{FOUND}'"))
+
+    def test_numbers_under_the_pictures(self):
+        for line in ("`epoll` 25.000 samples per 1000 connections, `dup` 9.000; the intervals meet",
+                     "| 17 samples under allocation, 8 under close, 0 under replace, of these 2 in file_lock's slow path",
+                     "| 0 samples under allocation, 2 under close, 7 under replace, of these 1 in file_lock's slow path",
+                     "allocation 17.000 to 0.000, close 8.000 to 2.000, replace 0.000 to 7.000",
+                     "`epoll`: its workers waited for file_lock 3 times in 1000 connections, 0.9 ns a connection"):
+            self.assertIn(line, self.text)
+
+    def test_claim(self):
+        folder = pathlib.Path(self.folder.name)
+        summary = json.loads((folder / "summary.json").read_text())
+        summary["paths"][1]["under"]["fd_table"]["high"] = summary["paths"][0]["under"]["fd_table"]["low"] - 0.001
+        with tempfile.TemporaryDirectory() as other:
+            pathlib.Path(other, "summary.json").write_text(json.dumps(summary))
+            out = pathlib.Path(other, "report.md")
+            subprocess.run([self.bench, "report", "--flames", other, "--out", out], check=True)
+            self.assertIn("the intervals do not meet, so `dup` spends less there", out.read_text())
 
     def test_nothing_comes_from_elsewhere(self):
         text = self.page.read_text()
