@@ -34,14 +34,15 @@ LOCKS_ITSELF = {"io_close": "close"}
 # What such a function calls and the table has no part in: the file that goes, an interrupt that
 # came in between, another task's turn.
 ELSEWHERE = re.compile(
-    r"(filp_close|filp_flush|__?fput\w*|security_\w+|fsnotify_\w+|asm_\w*|sysvec_\w+|irq_exit\w*"
+    r"(filp_close|filp_flush|__receive_sock|__?fput\w*|security_\w+|fsnotify_\w+|asm_\w*|sysvec_\w+|irq_exit\w*"
     r"|__irq_exit\w*|preempt_schedule\w*|__schedule|schedule|__cond_resched|task_work_add)$")
 # Where the same work begins on every accept path, whatever called it: a difference of two paths is
 # drawn from there on, or it would be two graphs with nothing in common.
 SAME_WORK = {"sock_recvmsg", "tcp_recvmsg", "sock_sendmsg", "tcp_sendmsg", "do_accept", "inet_accept",
              "inet_csk_accept", "__fput", "inet_shutdown", "tcp_shutdown", "filp_close", "filp_flush"}
 OWN = "what_only_this_path_does"
-LOCK = re.compile(r"(_raw_spin_(un)?lock|__raw_callee_save___pv_queued_spin_unlock)$")
+# (_raw_spin_lock jumps to its slow path, and is then not on the stack.)
+LOCK = re.compile(r"(_raw_spin_(un)?lock|\w*spin_lock_slowpath|__raw_callee_save___pv_queued_spin_unlock)$")
 SLOW_PATH = re.compile(r"\w*spin_lock_slowpath$")
 
 
