@@ -84,6 +84,8 @@ void cell_name(const struct cell *cell, char *text, size_t size)
 	snprintf(text, size, "%s: %s workers=%u fd-table=%s load=%s",
 		 cell_experiments[cell->experiment], cell->accept, cell->workers, cell->fd_table,
 		 cell_loads[cell->load]);
+	if (*cell->options)
+		append(text, size, " %s", cell->options);
 	if (cell->unparked)
 		append(text, size, " park=0");
 	if (cell->open_fds)
@@ -136,7 +138,13 @@ static void add_option(struct measurement *m, const char *name, unsigned int val
 static void make_options(struct measurement *m)
 {
 	const struct cell *cell = m->cell;
+	char copy[128];
+	char *cursor = copy, *word;
 
+	snprintf(copy, sizeof(copy), "%s", cell->options);
+	while ((word = strsep(&cursor, " ")))
+		if (*word)
+			snprintf(m->option[m->n_options++], sizeof(m->option[0]), "%s", word);
 	if (cell->unparked)
 		add_option(m, "--park", 0, "");
 	if (cell->open_fds)

@@ -41,6 +41,7 @@ struct cell {
 	const char *fd_table;
 	enum cell_load load;
 	unsigned int repetition;
+	const char *options;	 /* of the server, beside those below; "" for none */
 	bool unparked;		 /* the server gets --park 0 */
 	unsigned int open_fds;	 /* other descriptors open in the server */
 	unsigned int neighbours; /* its threads that open and close files */

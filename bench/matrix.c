@@ -7,12 +7,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNPARKED "dup-unparked" /* the control: dup with nothing parked */
+/*
+ * Paths with an option of the server's, measured beside the path itself in the same run: dup with
+ * nothing parked, a control; and what the options that are there for speed bring.
+ */
+#define UNPARKED "dup-unparked"
+#define DEFER	 "--defer-accept 1s"
+#define GATHER	 "--min-wait 200us --min-batch 32"
 
-const char *const matrix_accepts[] = {
-	"epoll",  "accept4", "multishot", "install", "dup3",   "dup",
-	"direct", "bare",    "nginx",	  "haproxy", UNPARKED, NULL
+static const struct {
+	const char *name, *accept, *options;
+} variants[] = {
+	{ UNPARKED, "dup", "" }, /* --park 0, which has a place of its own in the record */
+	{ "epoll-deferred", "epoll", DEFER },
+	{ "multishot-deferred", "multishot", DEFER },
+	{ "direct-deferred", "direct", DEFER },
+	{ "direct-gathered", "direct", GATHER },
+	{ "direct-apart", "direct", "--fin apart" },
 };
+
+const char *const matrix_accepts[] = { "epoll",
+				       "accept4",
+				       "multishot",
+				       "install",
+				       "dup3",
+				       "dup",
+				       "direct",
+				       "bare",
+				       "nginx",
+				       "haproxy",
+				       UNPARKED,
+				       "epoll-deferred",
+				       "multishot-deferred",
+				       "direct-deferred",
+				       "direct-gathered",
+				       "direct-apart",
+				       NULL };
 const char *const matrix_fd_tables[] = { "shared", "private", NULL };
 
 /* epoll and multishot: what the peak is taken from */
@@ -39,13 +69,24 @@ static size_t combinations(const struct matrix_axes *axes)
 	       items(&axes->levels) * items(&axes->rate_percents);
 }
 
+static void set_path(struct cell *cell, const char *name)
+{
+	cell->accept = name;
+	cell->options = "";
+	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
+		if (strcmp(name, variants[i].name))
+			continue;
+		cell->accept = variants[i].accept;
+		cell->options = variants[i].options;
+		cell->unparked = !strcmp(name, UNPARKED);
+	}
+}
+
 static struct cell combination(const struct matrix_axes *axes, size_t k)
 {
 	struct cell cell = { .experiment = axes->experiment };
-	const char *accept = matrix_accepts[take(&axes->accepts, &k)];
 
-	cell.unparked = !strcmp(accept, UNPARKED);
-	cell.accept = cell.unparked ? "dup" : accept;
+	set_path(&cell, matrix_accepts[take(&axes->accepts, &k)]);
 	cell.workers = (unsigned int)take(&axes->workers, &k);
 	cell.fd_table = matrix_fd_tables[take(&axes->fd_tables, &k)];
 	cell.load = (enum cell_load)take(&axes->loads, &k);
@@ -103,6 +144,7 @@ static void make_pass(const struct matrix_plan *plan, unsigned int repetition,
 		      struct matrix *matrix)
 {
 	struct cell self = { .accept = CELL_SELF_CHECK,
+			     .options = "",
 			     .fd_table = "shared",
 			     .repetition = repetition };
 

@@ -19,6 +19,11 @@ enum {
 	A_NGINX,
 	A_HAPROXY,
 	A_UNPARKED,
+	A_EPOLL_DEFERRED,
+	A_MULTISHOT_DEFERRED,
+	A_DIRECT_DEFERRED,
+	A_DIRECT_GATHERED,
+	A_DIRECT_APART,
 };
 
 enum { SHARED, PRIVATE };
@@ -35,6 +40,8 @@ enum { SHARED, PRIVATE };
 #define OURS	 A_EPOLL, A_ACCEPT4, A_MULTISHOT, A_INSTALL, A_DUP, A_DIRECT
 #define CONTROLS A_DUP3, A_UNPARKED
 #define PEERS	 A_BARE, A_NGINX, A_HAPROXY
+#define TUNED	 A_EPOLL_DEFERRED, A_MULTISHOT_DEFERRED, A_DIRECT_DEFERRED, A_DIRECT_GATHERED, \
+		 A_DIRECT_APART
 #define FEW	 A_EPOLL, A_MULTISHOT, A_DUP, A_DIRECT
 
 /* Bits: which presets have the row. */
@@ -63,10 +70,10 @@ static const struct row {
 		  .accepts = LIST(A_EPOLL), .workers = LIST(1, 2, 4),
 		  .fd_tables = LIST(PRIVATE) } },
 	{ QUICK, { .experiment = CELL_ONE_CORE,
-		   .accepts = LIST(A_EPOLL, A_MULTISHOT, A_DUP, A_DIRECT, PEERS),
+		   .accepts = LIST(A_EPOLL, A_MULTISHOT, A_DUP, A_DIRECT, A_DIRECT_DEFERRED, PEERS),
 		   .workers = LIST(1) } },
 	{ FULL, { .experiment = CELL_ONE_CORE,
-		  .accepts = LIST(OURS, PEERS), .workers = LIST(1) } },
+		  .accepts = LIST(OURS, PEERS, TUNED), .workers = LIST(1) } },
 	{ FULL, { .experiment = CELL_ONE_CORE,
 		  .accepts = LIST(A_MULTISHOT, A_DUP, A_DIRECT, PEERS), .workers = LIST(1),
 		  .loads = LIST(CELL_WRK) } },

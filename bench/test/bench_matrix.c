@@ -60,6 +60,29 @@ static size_t count(const struct matrix *matrix, enum cell_experiment experiment
 	return n;
 }
 
+/* A variant is its path with options; its name stays in the command line. */
+static void test_variants(void)
+{
+	struct plan_choice choice = { .experiments = { 1, { CELL_ONE_CORE } } };
+	struct matrix_plan what = { .repetitions = 1 };
+	struct matrix matrix;
+	size_t deferred = 0;
+
+	plan_make(PLAN_FULL, &choice, &what);
+	CHECK(matrix_make(&what, 1, &matrix));
+	for (size_t i = 0; i < matrix.n; i++) {
+		const struct cell *cell = &matrix.cells[i];
+		char name[256];
+
+		cell_name(cell, name, sizeof(name));
+		CHECK(!strstr(cell->accept, "deferred"));
+		CHECK(!*cell->options == !strstr(name, "--"), ": %s", name);
+		deferred += !strcmp(cell->options, "--defer-accept 1s");
+	}
+	CHECK(deferred == 3, ": %zu", deferred);
+	matrix_free(&matrix);
+}
+
 /* The peak comes before what is a part of it, of the baselines, as often as the plan says. */
 static void test_peak(void)
 {
@@ -189,6 +212,7 @@ int main(void)
 	matrix_free(&a);
 	matrix_free(&b);
 	matrix_free(&c);
+	test_variants();
 	test_peak();
 	test_presets();
 	test_choice();
