@@ -6,6 +6,10 @@
  *
  *	accept-bench bare --workers 2
  *
+ * --tuned gives it the two things that cost a server's code nothing: TCP_DEFER_ACCEPT, so that the
+ * request is there when accept4 returns, and MSG_MORE, so that the answer leaves with the FIN of
+ *the close behind it. A server that has them is to be compared with that.
+ *
  * Leaves out: everything a server needs, defence against slow clients first of all.
  */
 #include "bare.h"
@@ -15,6 +19,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -37,6 +42,7 @@ static const char answer[] = "HTTP/1.1 200 OK\r\n"
 
 struct bare_worker {
 	_Alignas(64) int listener;
+	int send_flags;
 	atomic_uint_fast64_t accepts, errors;
 	pthread_t id;
 };
@@ -46,7 +52,8 @@ static void serve(struct bare_worker *worker, int fd)
 	char request[REQUEST_MAX];
 	ssize_t n = read(fd, request, sizeof(request));
 
-	if (n <= 0 || write(fd, answer, sizeof(answer) - 1) != sizeof(answer) - 1)
+	if (n <= 0 ||
+	    send(fd, answer, sizeof(answer) - 1, worker->send_flags) != sizeof(answer) - 1)
 		atomic_fetch_add_explicit(&worker->errors, 1, memory_order_relaxed);
 	close(fd);
 }
@@ -69,13 +76,15 @@ static void *accept_loop(void *arg)
 	}
 }
 
-static int open_listener(struct sockaddr_in *address)
+static int open_listener(struct sockaddr_in *address, bool tuned)
 {
 	socklen_t len = sizeof(*address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	int defer_s = tuned;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof(defer_s)) ||
 	    bind(fd, (struct sockaddr *)address, sizeof(*address)) || listen(fd, BACKLOG) ||
 	    getsockname(fd, (struct sockaddr *)address, &len)) {
 		fprintf(stderr, "accept-bench bare: cannot listen on port %u: %s%s\n",
@@ -99,7 +108,7 @@ static void print_totals(struct bare_worker *workers, uint64_t n)
 	fflush(stdout);
 }
 
-static int run(uint64_t n, uint16_t port)
+static int run(uint64_t n, uint16_t port, bool tuned)
 {
 	static struct bare_worker workers[WORKERS_MAX];
 	struct sockaddr_in address = {
@@ -118,7 +127,8 @@ static int run(uint64_t n, uint16_t port)
 	signal(SIGPIPE, SIG_IGN);
 
 	for (uint64_t i = 0; i < n; i++) {
-		workers[i].listener = open_listener(&address);
+		workers[i].send_flags = tuned ? MSG_MORE : 0;
+		workers[i].listener = open_listener(&address, tuned);
 		if (workers[i].listener < 0)
 			return EXIT_FAILED;
 	}
@@ -128,9 +138,9 @@ static int run(uint64_t n, uint16_t port)
 			return EXIT_FAILED;
 		}
 	}
-	printf("bare " PROJECT_VERSION " accept=bare workers=%" PRIu64
+	printf("bare " PROJECT_VERSION " accept=%s workers=%" PRIu64
 	       " listen=127.0.0.1:%u fd-table=shared pid=%d\n",
-	       n, ntohs(address.sin_port), getpid());
+	       tuned ? "bare-tuned" : "bare", n, ntohs(address.sin_port), getpid());
 	fflush(stdout);
 
 	while (!sigwait(&signals, &got) && got == SIGUSR1)
@@ -146,11 +156,14 @@ static int run(uint64_t n, uint16_t port)
 int bare_command(int argc, char **argv)
 {
 	uint64_t workers = 1, port = 0;
+	bool tuned = false;
 	const struct option_row rows[] = {
 		{ "workers", OPTION_COUNT, &workers, "N", "threads, each with its own listener", 1,
 		  WORKERS_MAX, NULL },
 		{ "port", OPTION_COUNT, &port, "PORT", "on 127.0.0.1; 0: any free one", 0, 65535,
 		  NULL },
+		{ "tuned", OPTION_FLAG, &tuned, NULL,
+		  "accept when the request is there, answer and FIN in one segment", 0, 0, NULL },
 		{ 0 },
 	};
 	int code = option_parse("bare",
@@ -159,5 +172,5 @@ int bare_command(int argc, char **argv)
 				"its end (SIGTERM).",
 				rows, argc, argv);
 
-	return code == OPTION_GO_ON ? run(workers, (uint16_t)port) : code;
+	return code == OPTION_GO_ON ? run(workers, (uint16_t)port, tuned) : code;
 }

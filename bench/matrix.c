@@ -26,23 +26,14 @@ static const struct {
 	{ "direct-apart", "direct", "--fin apart" },
 };
 
-const char *const matrix_accepts[] = { "epoll",
-				       "accept4",
-				       "multishot",
-				       "install",
-				       "dup3",
-				       "dup",
-				       "direct",
-				       "bare",
-				       "nginx",
-				       "haproxy",
-				       UNPARKED,
-				       "epoll-deferred",
-				       "multishot-deferred",
-				       "direct-deferred",
-				       "direct-gathered",
-				       "direct-apart",
-				       NULL };
+/* clang-format off */
+const char *const matrix_accepts[] = {
+	"epoll", "accept4", "multishot", "install", "dup3", "dup", "direct",
+	"bare", "bare-tuned", "nginx", "haproxy",
+	UNPARKED, "epoll-deferred", "multishot-deferred", "direct-deferred", "direct-gathered",
+	"direct-apart", NULL
+};
+/* clang-format on */
 const char *const matrix_fd_tables[] = { "shared", "private", NULL };
 
 /* epoll and multishot: what the peak is taken from */

@@ -65,11 +65,13 @@ static void haproxy_config(FILE *out, const char *folder, unsigned int workers, 
 static const struct peer {
 	const char *name;
 	void (*config)(FILE *out, const char *folder, unsigned int workers, unsigned int port);
-	const char *arguments[4]; /* CONFIG stands for the file's path */
+	const char *
+		arguments[4]; /* CONFIG stands for the file's path; of the bare loop: its options */
 } peers[] = {
 	{ "nginx", nginx_config, { "nginx", "-c", "CONFIG", NULL } },
 	{ "haproxy", haproxy_config, { "haproxy", "-db", "-f", "CONFIG" } },
 	{ "bare", NULL, { NULL } },
+	{ "bare-tuned", NULL, { "--tuned", NULL } },
 };
 
 static const struct peer *find(const char *name)
@@ -166,12 +168,13 @@ static void say_how_it_ended(struct server *server, const char *name, char *why,
 	snprintf(why, why_len, "%s: %s; %s", name, said, end);
 }
 
-static enum server_verdict start_bare(struct server *server, unsigned int workers, const char *cpus,
-				      json_t *command, char *why, size_t why_len)
+static enum server_verdict start_bare(const struct peer *peer, struct server *server,
+				      unsigned int workers, const char *cpus, json_t *command,
+				      char *why, size_t why_len)
 {
 	/* This program by a name that holds no path: it ends up in the record. */
 	char self[] = "/proc/self/exe", bare[] = "bare", option[] = "--workers", count[16];
-	char *argv[] = { self, bare, option, count, NULL };
+	char *argv[] = { self, bare, option, count, (char *)peer->arguments[0], NULL };
 
 	snprintf(count, sizeof(count), "%u", workers);
 	for (size_t i = 0; argv[i]; i++)
@@ -218,7 +221,7 @@ enum server_verdict peer_start(struct server *server, const char *name, unsigned
 	enum server_verdict verdict;
 
 	if (!peer->config)
-		return start_bare(server, workers, cpus, command, why, why_len);
+		return start_bare(peer, server, workers, cpus, command, why, why_len);
 	server->is_silent = true;
 	snprintf(server->accept, sizeof(server->accept), "%s", name);
 	verdict = start_peer(peer, server, workers, cpus, command, why, why_len);

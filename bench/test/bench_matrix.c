@@ -10,7 +10,7 @@ static struct matrix_plan plan(void)
 	return (struct matrix_plan){
 		.n_axes = 1,
 		.axes = { {
-			.accepts = { 3, { 0, 5, 8 } }, /* epoll, dup, nginx */
+			.accepts = { 3, { 0, 5, 9 } }, /* epoll, dup, nginx */
 			.workers = { 2, { 2, 4 } },
 			.fd_tables = { 2, { 0, 1 } },
 		} },
