@@ -1,13 +1,14 @@
 /*
  * dup_bench.c - what it costs to have another file at an fd, without any network around it.
  *
- *   dup_bench [--threads N,N..] [--open N,N..] [--ms N] [--repeats N] [--methods NAME,..] [--note
- * KEY=VALUE]..
+ *   dup_bench [--threads N,N..] [--open N,N..] [--ms N] [--repeats N] [--methods NAME,..]
+ *             [--neighbour] [--note KEY=VALUE]..
  *
  * One operation puts a file at a number of an fd table that all threads share:
  *
  *   dup            DUP of a slot over an open fd
  *   dup-fd         DUP of an fd over an open fd
+ *   dup-batch-N    N at a time in one request, DUP_BATCH of a slot over open fds
  *   install-close  close of an fd, FIXED_FD_INSTALL of the slot (which takes the number that got
  * free) close-dup      close(), dup(): the same by system calls dup3           dup3() over an open
  * fd open-dup       OPENAT2 into a slot, DUP of the slot over an open fd open-install   close of an
@@ -17,7 +18,8 @@
  * down in batches. One record a line on stdout (NDJSON), for each method, number of threads, of
  * open fds, and repeat, in random order. With /proc/lock_stat a record has the acquisitions of
  * file_lock in its window, less those of an idle window as long. On a kernel with lock_stat speeds
- * mean nothing; without it there are no acquisitions.
+ * mean nothing; without it there are no acquisitions. With --neighbour one more thread does dup()
+ * and close() meanwhile, and the record has how long that took; its acquisitions are in the counts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +65,8 @@ struct bench {
 
 struct method {
 	const char *name;
-	void (*run)(struct bench *bench); /* BATCH operations */
+	void (*run)(struct bench *bench);
+	unsigned ops; /* what one run counts as */
 };
 
 struct cell {
@@ -125,6 +128,23 @@ static void run_dup(struct bench *bench)
 	for (int i = 0; i < BATCH; i++)
 		prep_dup(bench, SLOT_SOURCE, DUP_OLD_FIXED, 0);
 	run_ring(bench, BATCH);
+}
+
+static void run_dup_batch(struct bench *bench)
+{
+	struct dup_pair pairs[DUP_BATCH_MAX];
+	unsigned size = bench->method->ops;
+	struct io_uring_cqe *cqe;
+
+	for (unsigned i = 0; i < size; i++)
+		pairs[i] = (struct dup_pair){ SLOT_SOURCE, any_fd(bench) };
+	fill_dup_batch(
+		ring_sqe(&bench->ring),
+		&(struct dup_batch){ .pairs = pairs, .count = size, .flags = DUP_OLD_FIXED });
+	MUST(io_uring_submit_and_wait(&bench->ring, 1));
+	MUST(io_uring_peek_cqe(&bench->ring, &cqe));
+	MUST(cqe->res == (int)size ? 0 : -EIO);
+	io_uring_cqe_seen(&bench->ring, cqe);
 }
 
 static void run_dup_fd(struct bench *bench)
@@ -212,17 +232,34 @@ static void run_close_open(struct bench *bench)
 }
 
 static const struct method methods[] = {
-	{ "dup", run_dup },
-	{ "dup-fd", run_dup_fd },
-	{ "install-close", run_install_close },
-	{ "close-dup", run_close_dup },
-	{ "dup3", run_dup3 },
-	{ "open-dup", run_open_dup },
-	{ "open-install", run_open_install },
-	{ "close-open", run_close_open },
+	{ "dup", run_dup, BATCH },
+	{ "dup-fd", run_dup_fd, BATCH },
+	{ "dup-batch-1", run_dup_batch, 1 },
+	{ "dup-batch-4", run_dup_batch, 4 },
+	{ "dup-batch-16", run_dup_batch, 16 },
+	{ "dup-batch-32", run_dup_batch, 32 },
+	{ "dup-batch-64", run_dup_batch, 64 },
+	{ "dup-batch-256", run_dup_batch, DUP_BATCH_MAX },
+	{ "install-close", run_install_close, BATCH },
+	{ "close-dup", run_close_dup, BATCH },
+	{ "dup3", run_dup3, BATCH },
+	{ "open-dup", run_open_dup, BATCH },
+	{ "open-install", run_open_install, BATCH },
+	{ "close-open", run_close_open, BATCH },
 };
 
 #define METHODS ((unsigned)(sizeof(methods) / sizeof(methods[0])))
+
+static struct lock_counts counts_since(const struct lock_counts *before)
+{
+	struct lock_counts counts = read_lock_stat();
+
+	counts.acquisitions -= before->acquisitions;
+	counts.contentions -= before->contentions;
+	counts.hold_us -= before->hold_us;
+	counts.wait_us -= before->wait_us;
+	return counts;
+}
 
 static void *run_thread(void *argument)
 {
@@ -233,10 +270,63 @@ static void *run_thread(void *argument)
 	bench->started_ns = now_ns();
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
 		bench->method->run(bench);
-		bench->ops += BATCH;
+		bench->ops += bench->method->ops;
 	}
 	bench->ended_ns = now_ns();
 	return NULL;
+}
+
+/*
+ * A thread that has nothing to do with the ring and works with descriptors all the same: it takes a
+ * number and gives it back, twice file_lock, and notes how long that took.
+ */
+static struct {
+	bool wanted;
+	pthread_t thread;
+	unsigned rounds;
+	uint64_t ns[1 << 20];
+} neighbour;
+
+static void *run_neighbour(void *unused)
+{
+	const unsigned most = sizeof(neighbour.ns) / sizeof(neighbour.ns[0]);
+
+	while (!atomic_load_explicit(&go, memory_order_acquire))
+		sched_yield();
+	while (!atomic_load_explicit(&stop, memory_order_relaxed) && neighbour.rounds < most) {
+		uint64_t began = now_ns();
+
+		close((int)MUST(dup(source_fd)));
+		neighbour.ns[neighbour.rounds++] = now_ns() - began;
+	}
+	return unused;
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void start_neighbour(void)
+{
+	neighbour.rounds = 0;
+	if (neighbour.wanted)
+		MUST(-pthread_create(&neighbour.thread, NULL, run_neighbour, NULL));
+}
+
+static void end_neighbour(void)
+{
+	if (!neighbour.wanted)
+		return;
+	MUST(-pthread_join(neighbour.thread, NULL));
+	qsort(neighbour.ns, neighbour.rounds, sizeof(neighbour.ns[0]), compare);
+}
+
+static unsigned long long neighbour_percentile(unsigned permille)
+{
+	return neighbour.rounds ? neighbour.ns[(uint64_t)neighbour.rounds * permille / 1000] : 0;
 }
 
 static void sleep_ms(unsigned ms)
@@ -250,13 +340,10 @@ static void sleep_ms(unsigned ms)
 /* Acquisitions that the window itself and whatever else runs here bring along. */
 static struct lock_counts idle_window(unsigned ms)
 {
-	struct lock_counts before = read_lock_stat(), after;
+	struct lock_counts before = read_lock_stat();
 
 	sleep_ms(ms);
-	after = read_lock_stat();
-	after.acquisitions -= before.acquisitions;
-	after.contentions -= before.contentions;
-	return after;
+	return counts_since(&before);
 }
 
 static void print_record(const struct cell *cell, unsigned ms, const struct lock_counts *locks,
@@ -279,11 +366,16 @@ static void print_record(const struct cell *cell, unsigned ms, const struct lock
 	       ops_per_s);
 	if (locks->known)
 		printf(",\"file_lock_acquisitions\":%llu,\"file_lock_acquisitions_idle\":%llu,\"file_lock_contentions\":%llu,"
-		       "\"file_lock_acquisitions_per_op\":%.4f",
+		       "\"file_lock_acquisitions_per_op\":%.4f,\"file_lock_hold_us\":%.2f,\"file_lock_wait_us\":%.2f",
 		       locks->acquisitions, idle->acquisitions, locks->contentions,
-		       ((double)locks->acquisitions - (double)idle->acquisitions) / (double)ops);
-	printf(",\"batch\":%d,\"cpus\":%ld,\"kernel\":\"%s\"", BATCH, sysconf(_SC_NPROCESSORS_ONLN),
-	       host.release);
+		       ((double)locks->acquisitions - (double)idle->acquisitions) / (double)ops,
+		       locks->hold_us, locks->wait_us);
+	if (neighbour.wanted)
+		printf(",\"neighbour_rounds\":%u,\"neighbour_p50_ns\":%llu,\"neighbour_p99_ns\":%llu,\"neighbour_p999_ns\":%llu",
+		       neighbour.rounds, neighbour_percentile(500), neighbour_percentile(990),
+		       neighbour_percentile(999));
+	printf(",\"batch\":%u,\"cpus\":%ld,\"kernel\":\"%s\"", cell->method->ops,
+	       sysconf(_SC_NPROCESSORS_ONLN), host.release);
 	for (unsigned i = 0; i < note_count; i++) {
 		const char *value = strchr(notes[i], '=');
 
@@ -294,7 +386,7 @@ static void print_record(const struct cell *cell, unsigned ms, const struct lock
 
 static struct lock_counts run_cell(const struct cell *cell, int *fds, unsigned count, unsigned ms)
 {
-	struct lock_counts before, after;
+	struct lock_counts before, counts;
 
 	atomic_store(&go, false);
 	atomic_store(&stop, false);
@@ -308,16 +400,16 @@ static struct lock_counts run_cell(const struct cell *cell, int *fds, unsigned c
 		bench->random = 0x9e3779b97f4a7c15ULL * (i + 1) + cell->repeat;
 		MUST(-pthread_create(&bench->thread, NULL, run_thread, bench));
 	}
+	start_neighbour();
 	before = read_lock_stat();
 	atomic_store_explicit(&go, true, memory_order_release);
 	sleep_ms(ms);
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < cell->threads; i++)
 		MUST(-pthread_join(benches[i].thread, NULL));
-	after = read_lock_stat();
-	after.acquisitions -= before.acquisitions;
-	after.contentions -= before.contentions;
-	return after;
+	counts = counts_since(&before);
+	end_neighbour();
+	return counts;
 }
 
 /* A window in which the machine had other things to do is no figure. */
@@ -382,6 +474,7 @@ int main(int argc, char **argv)
 		{ "repeats", required_argument, NULL, 'r' },
 		{ "methods", required_argument, NULL, 'M' },
 		{ "note", required_argument, NULL, 'n' },
+		{ "neighbour", no_argument, NULL, 'N' },
 		{ 0 },
 	};
 	unsigned threads[MAX_LIST] = { 1, 2, 4 }, opens[MAX_LIST] = { 1000 }, one[MAX_LIST];
@@ -410,6 +503,9 @@ int main(int argc, char **argv)
 		case 'M':
 			chosen = optarg;
 			break;
+		case 'N':
+			neighbour.wanted = true;
+			break;
 		case 'n':
 			if (note_count == MAX_NOTES || !strchr(optarg, '=') ||
 			    strpbrk(optarg, "\"\\")) {
@@ -422,7 +518,7 @@ int main(int argc, char **argv)
 		default:
 			fprintf(stderr,
 				"usage: dup_bench [--threads N,..] [--open N,..] [--ms N] [--repeats N] [--methods NAME,..] "
-				"[--note KEY=VALUE]..\n");
+				"[--neighbour] [--note KEY=VALUE]..\n");
 			return EXIT_USAGE;
 		}
 	}
@@ -434,6 +530,7 @@ int main(int argc, char **argv)
 		}
 	getrlimit(RLIMIT_NOFILE, &limit);
 	test_start("dup_bench");
+	test_needs_batch();
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	for (unsigned i = 0; i < open_count; i++)

@@ -42,33 +42,45 @@ uint64_t wait_ms(void)
 	return (impatient() ? IMPATIENT_S : WAIT_S) * 1000;
 }
 
-static bool opcode_known(void)
+static bool opcode_known(int opcode)
 {
 	struct io_uring_probe *probe = io_uring_get_probe();
-	bool known = probe && probe->last_op >= OP_DUP &&
-		     (probe->ops[OP_DUP].flags & IO_URING_OP_SUPPORTED);
+	bool known = probe && probe->last_op >= opcode &&
+		     (probe->ops[opcode].flags & IO_URING_OP_SUPPORTED);
 
 	io_uring_free_probe(probe);
 	return known;
 }
 
+/* Ends the program unless the opcode is there. */
+static void needs_opcode(int opcode, const char *opcode_name)
+{
+	struct utsname host;
+
+	if (opcode_known(opcode))
+		return;
+	uname(&host);
+	printf("%s: no %s in Linux %s\n", test_name, opcode_name, host.release);
+	/* a kernel built here that lacks it is a failure, not a reason to skip */
+	exit(strstr(host.release, "-dup-") ? EXIT_BAD : EXIT_SKIP);
+}
+
 void test_start(const char *name)
 {
 	struct rlimit files = { 4096, 4096 };
-	struct utsname host;
 
 	test_name = name;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
-	uname(&host);
-	if (!opcode_known()) {
-		printf("%s: no IORING_OP_DUP in Linux %s\n", name, host.release);
-		/* a kernel built here that lacks it is a failure, not a reason to skip */
-		exit(strstr(host.release, "-dup-") ? EXIT_BAD : EXIT_SKIP);
-	}
+	needs_opcode(OP_DUP, "IORING_OP_DUP");
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		must_(-errno, __FILE__, __LINE__, "setrlimit");
+}
+
+void test_needs_batch(void)
+{
+	needs_opcode(OP_DUP_BATCH, "IORING_OP_DUP_BATCH");
 }
 
 int test_end(void)
@@ -175,6 +187,17 @@ void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup)
 	sqe->personality = (__u16)dup->personality;
 }
 
+void fill_dup_batch(struct io_uring_sqe *sqe, const struct dup_batch *batch)
+{
+	sqe->opcode = OP_DUP_BATCH;
+	sqe->flags = (__u8)batch->sqe_flags;
+	sqe->fd = -1;
+	sqe->addr = (uintptr_t)batch->pairs;
+	sqe->len = batch->count;
+	sqe->rw_flags = (int)batch->flags; /* dup_flags */
+	sqe->personality = (__u16)batch->personality;
+}
+
 int ring_reap(struct io_uring *ring, uint64_t *user_data)
 {
 	struct __kernel_timespec limit = { .tv_sec = (long long)wait_ms() / 1000 };
@@ -211,6 +234,12 @@ int ring_submit_wait(struct io_uring *ring)
 int do_dup(struct io_uring *ring, const struct dup *dup)
 {
 	fill_dup(ring_sqe(ring), dup);
+	return ring_submit_wait(ring);
+}
+
+int do_dup_batch(struct io_uring *ring, const struct dup_batch *batch)
+{
+	fill_dup_batch(ring_sqe(ring), batch);
 	return ring_submit_wait(ring);
 }
 
@@ -326,8 +355,10 @@ struct lock_counts read_lock_stat(void)
 	line = strstr(text, LOCK_CLASS);
 	if (!line)
 		return counts;
-	/* con-bounces contentions wait: min max total avg, acq-bounces acquisitions */
-	counts.known = sscanf(line + strlen(LOCK_CLASS), "%*u %llu %*f %*f %*f %*f %*u %llu",
-			      &counts.contentions, &counts.acquisitions) == 2;
+	/* con-bounces contentions; waits: min max total avg; acq-bounces acquisitions; holds: ...
+	 */
+	counts.known = sscanf(line + strlen(LOCK_CLASS),
+			      "%*u %llu %*f %*f %lf %*f %*u %llu %*f %*f %lf", &counts.contentions,
+			      &counts.wait_us, &counts.acquisitions, &counts.hold_us) == 4;
 	return counts;
 }
