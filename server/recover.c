@@ -26,16 +26,16 @@ static bool has_dropped(struct worker *w)
 	return true;
 }
 
-/*
- * Whether request OP of C (or of no connection) is in flight. If it is, it ends with ECANCELED,
- * which its handler takes for a cancel that came too late, and repeats it: nothing is lost by
- * asking.
- */
+bool worker_in_flight(struct worker *w, uint64_t request)
+{
+	struct io_uring_sync_cancel_reg cancel = { .addr = request };
+
+	return io_uring_register_sync_cancel(&w->ring.uring, &cancel) != -ENOENT;
+}
+
 static bool in_flight(struct worker *w, enum op op, const struct conn *c)
 {
-	struct io_uring_sync_cancel_reg request = { .addr = worker_user_data(w, op, c) };
-
-	return io_uring_register_sync_cancel(&w->ring.uring, &request) != -ENOENT;
+	return worker_in_flight(w, worker_user_data(w, op, c));
 }
 
 static void begin(struct worker *w)
@@ -82,6 +82,7 @@ static bool is_lost(struct worker *w, const struct conn *c)
 	case CONN_FREE:
 		return false;
 	case CONN_OPENING:
+		return !c->batched;
 	case CONN_RETIRING:
 		return true; /* neither an INSTALL nor a close waits for anything */
 	case CONN_RECEIVING: /* perhaps behind a DUP, should io-wq have that */
@@ -103,13 +104,15 @@ static unsigned strike_off_lost(struct worker *w)
 	unsigned n = 0;
 	uint32_t i;
 
+	if (w->path->recover)
+		w->path->recover(w);
 	for (i = 0; i < w->conns.capacity; i++) {
 		struct conn *c = &w->conns.conns[i];
 
 		if (!c->suspect)
 			continue;
 		if (!is_lost(w, c)) {
-			c->suspect = c->fd >= 0 && !in_flight(w, OP_OPEN, c);
+			c->suspect = c->fd >= 0 && !c->batched && !in_flight(w, OP_OPEN, c);
 			continue;
 		}
 		n++;

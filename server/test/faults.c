@@ -8,6 +8,8 @@
  *
  * OP is one of the names below; ERROR the name of an errno, or SINGLE for an accept that ends after
  * one connection although it was asked for all, or SHORT for a send of the first byte alone.
+ * A batch can be HALF, which has the kernel do only the first half of it, or ASYNC, which leaves it
+ * to io-wq.
  *
  * A request that is to fail is replaced, just before its submission, by a NOP with the injected
  * result (Linux 6.10), which keeps its user_data, its links and its flags: what the kernel does to
@@ -25,11 +27,11 @@
 
 struct fault {
 	enum op op;
-	int error; /* 0: SINGLE; SHORT; DROP: its completion is dropped */
+	int error; /* not positive: one of the names that are no errno */
 	unsigned every, seen;
 };
 
-enum { MOST = 8, DROP = -1, SHORT = -2 };
+enum { MOST = 8, SINGLE = 0, HALF = -1, ASYNC = -2, DROP = -3, SHORT = -4 };
 
 static const struct {
 	const char *name;
@@ -38,26 +40,18 @@ static const struct {
 	{ "accept", OP_ACCEPT }, { "dup", OP_OPEN },  { "install", OP_OPEN },
 	{ "recv", OP_RECV },	 { "send", OP_SEND }, { "close_slot", OP_CLOSE_SLOT },
 	{ "retire", OP_RETIRE }, { "tick", OP_TICK }, { "shutdown", OP_SHUTDOWN },
-	{ "listen", OP_LISTEN }, { "wake", OP_WAKE },
+	{ "listen", OP_LISTEN }, { "wake", OP_WAKE }, { "batch", OP_OPEN_BATCH },
 };
 
 static const struct {
 	const char *name;
 	int error;
 } error_names[] = {
-	{ "SINGLE", 0 },
-	{ "SHORT", SHORT },
-	{ "EMFILE", EMFILE },
-	{ "ENFILE", ENFILE },
-	{ "ENOBUFS", ENOBUFS },
-	{ "ENOMEM", ENOMEM },
-	{ "ECONNABORTED", ECONNABORTED },
-	{ "EBUSY", EBUSY },
-	{ "EBADF", EBADF },
-	{ "ECANCELED", ECANCELED },
-	{ "ECONNRESET", ECONNRESET },
-	{ "EINTR", EINTR },
-	{ "EPIPE", EPIPE },
+	{ "SINGLE", SINGLE },	      { "SHORT", SHORT },   { "HALF", HALF },
+	{ "ASYNC", ASYNC },	      { "EMFILE", EMFILE }, { "ENFILE", ENFILE },
+	{ "ENOBUFS", ENOBUFS },	      { "ENOMEM", ENOMEM }, { "ECONNABORTED", ECONNABORTED },
+	{ "EBUSY", EBUSY },	      { "EBADF", EBADF },   { "ECANCELED", ECANCELED },
+	{ "ECONNRESET", ECONNRESET }, { "EINTR", EINTR },   { "EPIPE", EPIPE },
 	{ "EAGAIN", EAGAIN },
 };
 
@@ -115,11 +109,17 @@ static void inject(struct io_uring_sqe *sqe, const struct fault *f)
 	const unsigned kept = IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
 	unsigned flags = sqe->flags & kept;
 
-	if (!f->error) {
+	switch (f->error) {
+	case SINGLE:
 		sqe->ioprio &= (__u16)~IORING_ACCEPT_MULTISHOT;
 		return;
-	}
-	if (f->error == SHORT) {
+	case HALF:
+		sqe->len /= 2;
+		return;
+	case ASYNC:
+		sqe->flags |= IOSQE_ASYNC;
+		return;
+	case SHORT:
 		/* One byte is the whole of it to the kernel, which would go on with a close. */
 		if (!(sqe->flags & IOSQE_IO_LINK))
 			sqe->len = 1;
