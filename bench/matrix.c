@@ -31,7 +31,7 @@ const char *const matrix_accepts[] = {
 	"epoll", "accept4", "multishot", "install", "dup3", "dup", "direct",
 	"bare", "bare-tuned", "nginx", "haproxy",
 	UNPARKED, "epoll-deferred", "multishot-deferred", "direct-deferred", "direct-gathered",
-	"direct-apart", NULL
+	"direct-apart", "dup-batch", NULL
 };
 /* clang-format on */
 const char *const matrix_fd_tables[] = { "shared", "private", NULL };
@@ -95,8 +95,7 @@ static struct cell combination(const struct matrix_axes *axes, size_t k)
 static bool is_cell(const struct matrix_axes *axes, const struct cell *cell)
 {
 	bool private = strcmp(cell->fd_table, "shared") != 0;
-	bool parks =
-		!cell->unparked && (!strcmp(cell->accept, "dup") || !strcmp(cell->accept, "dup3"));
+	bool parks = !cell->unparked && !strncmp(cell->accept, "dup", 3);
 
 	if (peer_is(cell->accept) &&
 	    ((private && axes->fd_tables.n > 1) || cell->open_fds || cell->neighbours))

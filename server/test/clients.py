@@ -287,7 +287,7 @@ def test_out_of_descriptors():
     """EMFILE (or a full slot table): no spin, no flood of lines, and back by itself."""
     # dup and direct take no new number: see test_max_conns. A multishot request keeps the limit that
     # was in force when it was armed (io_accept_prep() in io_uring/net.c): see faults.py.
-    if PATH in ("dup", "direct", "multishot"):
+    if PATH in ("dup", "dup-batch", "direct", "multishot"):
         return
     with server("--max-conns", "1000") as s:
         soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
@@ -393,7 +393,7 @@ def test_second_signal():
 
 
 def test_park_timeout():
-    if PATH not in ("dup", "dup3"):
+    if PATH not in ("dup", "dup-batch", "dup3"):
         return
     with server("--park-timeout", "1s") as s:
         for _ in range(50):
@@ -406,7 +406,7 @@ def test_park_timeout():
 
 
 def test_park_bound():
-    if PATH not in ("dup", "dup3"):
+    if PATH not in ("dup", "dup-batch", "dup3"):
         return
     with server("--park", "4", "--park-timeout", "30s") as s:
         crowd = [s.connect() for _ in range(40)]
@@ -421,7 +421,7 @@ def test_park_bound():
 
 
 def test_park_none():
-    if PATH not in ("dup", "dup3"):
+    if PATH not in ("dup", "dup-batch", "dup3"):
         return
     with server("--park", "0") as s:
         for _ in range(50):
