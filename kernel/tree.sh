@@ -54,6 +54,29 @@ apply_patches()
 	done
 }
 
+# note_times DIR LIST PATCH...: keeps a list of the files that the patches touch, with their
+# contents and times
+note_times()
+{
+	local dir=$1 list=$2 file
+	shift 2
+
+	sed -n 's:^+++ b/\([^[:blank:]]*\).*:\1:p' "$@" </dev/null | sort -u | while read -r file; do
+		[ ! -f "$dir/$file" ] || printf '%s %s %s\n' "$(hash_of "$dir/$file")" "$(stat -c @%.9Y "$dir/$file")" "$file"
+	done >"$list"
+}
+
+# restore_times DIR LIST: a file that is as it was is not to be compiled again, nor is, if it is a
+# header, half of the kernel
+restore_times()
+{
+	local hash time file
+
+	while read -r hash time file; do
+		[ "$(hash_of "$1/$file" 2>/dev/null)" != "$hash" ] || touch -d "$time" "$1/$file"
+	done <"$2"
+}
+
 # list_patches DIR: without the cover letter
 list_patches()
 {
@@ -63,7 +86,7 @@ list_patches()
 # prepare_tree SOURCE PATCH...: sets tree to a tree of SOURCE with the patches applied
 prepare_tree()
 {
-	local source=$1 folder patches i
+	local source=$1 folder patches applied i
 	shift
 
 	need patch tar xz
@@ -75,8 +98,11 @@ prepare_tree()
 	fi
 
 	mkdir -p "$folder/applied"
+	rm -f "$folder/times"
 	if [ -f "$folder/state" ]; then
 		rm -f "$folder/state"
+		readarray -t applied < <(list_patches "$folder/applied")
+		note_times "$tree" "$folder/times" ${applied[@]+"${applied[@]}"}
 		for i in $(list_patches "$folder/applied" | sort -r); do
 			patch -d "$tree" -p1 -s -R -F0 --no-backup-if-mismatch <"$i" >&2 || {
 				rm -rf "$tree"
@@ -92,6 +118,7 @@ prepare_tree()
 		rm -rf "$tree"
 		die "the patches do not apply to ${source##*/}"
 	fi
+	[ ! -f "$folder/times" ] || restore_times "$tree" "$folder/times"
 	[ $# = 0 ] || cp -- "$@" "$folder/applied/"
 	echo "$patches" >"$folder/state"
 }
