@@ -7,12 +7,12 @@
 
 /*
  * A multishot accept takes everything that is queued, and what then has no room must be refused.
- * So a server that has just been full takes one at a time and leaves the rest to wait; so does one
- * that drains, which wants to hear (-EAGAIN) when the queue is empty.
+ * So a server that has been full takes one at a time and leaves the rest to wait; so does one that
+ * drains, which wants to hear (-EAGAIN) when the queue is empty.
  */
 static inline bool accept_one_at_a_time(const struct worker *w)
 {
-	return w->draining || w->now_ms < w->crowded_until_ms;
+	return w->draining || w->crowded;
 }
 
 static inline unsigned short accept_flags(const struct worker *w)

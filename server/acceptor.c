@@ -10,7 +10,7 @@
 
 enum {
 	ACCEPT_PAUSE_MS = 100, /* after running out of descriptors or memory */
-	CROWDED_MS = 1000,     /* having been full, take connections one at a time for as long */
+	CROWDED_MS = 1000,     /* having been full, accept one at a time for at least as long */
 	SAY_AGAIN_MS = 10000,  /* the same complaint is repeated at most this often */
 };
 
@@ -137,8 +137,10 @@ bool worker_wants_accept(struct worker *w)
 		w->accept_full = true;
 	else if (used < max - max / 8 || w->draining)
 		w->accept_full = false;
-	if (w->accept_full)
+	if (w->accept_full) {
+		w->crowded = true;
 		w->crowded_until_ms = w->now_ms + CROWDED_MS;
+	}
 	return w->listener >= 0 && !w->accept_full && w->now_ms >= w->accept_resume_ms;
 }
 
@@ -161,6 +163,12 @@ void acceptor_steer(struct worker *w)
 {
 	bool wanted = worker_wants_accept(w) && w->recovery == RECOVERY_NONE;
 
+	/*
+	 * Time alone does not end a crowd, for this thread may have been kept from running. But an
+	 * accept that was submitted and still waits has found the queue empty.
+	 */
+	if (w->accepting && w->now_ms >= w->crowded_until_ms)
+		w->crowded = false;
 	if (w->accepting && !w->accept_cancelled && (!wanted || w->draining)) {
 		cancel_accept(w);
 	} else if (wanted && !w->accepting) {

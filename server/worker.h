@@ -65,12 +65,13 @@ struct worker {
 	bool accept_cancelled;		       /* and has been asked to end */
 	bool draining;
 	bool accept_full; /* --max-conns was reached, and not enough have ended since */
+	bool crowded;	  /* it was full, so many may be queued: accept one at a time */
 	bool ticking;	  /* an OP_TICK is in flight */
 	enum recovery recovery;
 	uint32_t round; /* how often that was so */
 	uint32_t slots; /* in the ring's table */
 	struct __kernel_timespec tick_period;
-	uint64_t crowded_until_ms; /* it may soon be full again: accept one at a time */
+	uint64_t crowded_until_ms;
 	uint64_t accept_resume_ms; /* accepting ran out of something; not before this */
 	uint64_t accept_said_ms;   /* when that was last said; 0: never */
 	uint64_t recover_said_ms;  /* the same of a recovery */

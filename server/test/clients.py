@@ -47,11 +47,12 @@ def check_clean(instance):
 def test_keep_alive():
     with server() as s:
         with s.connect() as c:
-            for _ in range(100):
+            for _ in range(300):  # more than a worker has receive buffers
                 status, headers, body = ask(c)
                 check((status, body) == (200, BODY), f"{status} {body!r}")
                 check("connection" not in headers, "keep-alive is announced needlessly")
         check_clean(s)
+        check(s.now()["no_buffers"] == 0, "receive buffers are lost")
 
 
 def test_close():
@@ -121,6 +122,27 @@ def test_body():
         check(read_answer(c)[0] == 200, "a body with permission")
 
 
+LINGER_S = 2  # how long the server drops what comes behind a request that it refused
+
+
+def refuse(instance, request, want):
+    """Sends REQUEST, and more behind the answer; False if this machine took too long to tell."""
+    with instance.connect() as c:
+        began = time.monotonic()
+        try:
+            status, headers, _ = ask(c, request)
+            check(status == want, f"{status}, not {want}")
+            check(headers["connection"] == "close", f"{want} without close")
+            for _ in range(5):  # a server that has closed answers this with a reset
+                c.sendall(b"x" * 1000)
+                time.sleep(0.01)
+            check(c.recv(1) == b"", f"bytes behind {want}")
+            return True
+        except ConnectionError as error:
+            check(time.monotonic() - began > LINGER_S, f"{want}: {error}: closed at once")
+            return False
+
+
 def test_refused_requests():
     """The reason must reach a client that is still sending: no reset before it is read."""
     cases = {
@@ -133,14 +155,16 @@ def test_refused_requests():
         505: b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
     }
     with server() as s:
+        refused_ones = 0
         for want, request in cases.items():
-            with s.connect() as c:
-                status, headers, _ = ask(c, request)
-                check(status == want, f"{status}, not {want}")
-                check(headers["connection"] == "close", f"{want} without close")
-                check(is_closed(c), f"open behind {want}")
+            for _ in range(5):
+                refused_ones += 1
+                if refuse(s, request, want):
+                    break
+            else:
+                check(False, f"{want}: five times in a row slower than {LINGER_S} s")
         check_clean(s)
-        check(s.now()["requests_bad"] == len(cases), "not all counted")
+        check(s.now()["requests_bad"] == refused_ones, "not all counted")
 
 
 def test_half_close():
@@ -174,7 +198,7 @@ def test_reset_in_every_state():
 def test_never_reads():
     with server("--request-timeout", "1s") as s:
         c = s.connect()
-        c.settimeout(0.2)
+        c.settimeout(0.5)
         try:
             while True:
                 c.sendall(GET * 1000)
@@ -182,7 +206,7 @@ def test_never_reads():
             pass
         with s.connect() as other:
             check(ask(other)[0] == 200, "others are not served")
-        eventually(lambda: s.now()["timeouts"] == 1, "it is never given up", 10)
+        eventually(lambda: s.now()["timeouts"] == 1, "it is never given up", 20)
         c.close()
         check_clean(s)
 
@@ -192,20 +216,24 @@ def test_slow_reader():
     with server("--protocol", "echo") as s:
         c = socket.socket()
         c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
-        c.settimeout(10)
+        c.settimeout(1)
         c.connect(s.address)
-        data = bytes(random.Random(4711).randrange(256) for _ in range(1 << 16))
-        sender = threading.Thread(target=c.sendall, args=(data * 8,))
-        sender.start()
-        time.sleep(0.3)  # until every buffer on the way is full
-        for _ in range(8):
-            back = bytearray()
-            while len(back) < len(data):
-                more = c.recv(min(len(data) - len(back), 60000))
-                check(more, "ended")
-                back += more
-            check(back == data, "bytes come back changed")
-        sender.join()
+        data = random.Random(4711).randbytes(1 << 16)
+        sent = 0
+        try:
+            while True:  # until every buffer on the way is full, however large it is
+                sent += c.send(data[sent % len(data):])
+        except TimeoutError:
+            pass
+        check(sent > 10 * len(data), f"the server stops reading after {sent} bytes")
+        c.settimeout(10)
+        back = 0
+        while back < sent:
+            more = c.recv(min(sent - back, len(data) - back % len(data)))
+            check(more, f"ended after {back} of {sent} bytes")
+            at = back % len(data)
+            check(more == data[at:at + len(more)], f"bytes come back changed behind {back}")
+            back += len(more)
         c.close()
         check_clean(s)
 
@@ -225,7 +253,8 @@ def test_byte_a_second():
                     pass
             took = time.monotonic() - began
             check(answer.startswith(b"HTTP/1.1 408 "), f"{answer!r}")
-            check(0.9 <= took < 2.5, f"after {took:.1f} s")
+            # Had every byte extended it, it would have been served after more than 8 s.
+            check(0.9 <= took < 6, f"after {took:.1f} s")
         check_clean(s)
 
 
@@ -242,44 +271,75 @@ def test_idle_timeout():
 
 
 def test_active_connection_stays():
-    with server("--idle-timeout", "1s", "--request-timeout", "800ms") as s, s.connect() as c:
-        for _ in range(6):
-            time.sleep(0.4)
+    """Its limits begin anew with each request: together they are far longer than either."""
+    with server("--idle-timeout", "2s", "--request-timeout", "2s") as s, s.connect() as c:
+        began = time.monotonic()
+        while time.monotonic() - began < 4:
+            time.sleep(0.3)
             check(ask(c)[0] == 200, "closed although it was active")
 
 
 def test_max_conns():
     """Full: more wait, and are served when there is room; few are told so; CPU is not spent on it."""
-    with server("--max-conns", "8", "--idle-timeout", "30s", "--workers", "1") as s:
+    with server("--max-conns", "8", "--idle-timeout", "60s", "--workers", "1") as s:
         crowd = [s.connect() for _ in range(64)]
-        time.sleep(0.5)
+        eventually(lambda: s.now()["conns_now"] == 8, "not full")
+        check(cpu_share(s, 1) < 0.3, "CPU is spent while full")
         totals = s.now()
-        check(totals["conns_now"] <= 8 and totals["conns_peak"] <= 8, f"{totals['conns_now']} open")
-        before = s.cpu_seconds()
-        time.sleep(1)
-        used = s.cpu_seconds() - before
-        check(used < 0.3, f"{used:.2f} s of CPU in a second while full")
-        # One burst of a multishot accept may overshoot, what comes later waits.
+        check(totals["conns_now"] == totals["conns_peak"] == 8, f"{totals['conns_peak']} open")
         late = [s.connect() for _ in range(8)]
         for c in late:
             c.sendall(GET)
-        time.sleep(0.3)
-        check(s.now()["refused"] == totals["refused"], "refused, not left to wait")
-        told = 0
+        # A server that was kept from running for longer than it minds its crowd still minds it.
+        s.process.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        told = sum(was_refused(c) for c in crowd)
         for c in crowd:
-            c.settimeout(0.01)
-            try:
-                answer = c.recv(1000)
-                check(answer.startswith(b"HTTP/1.1 503 ") and is_closed(c), f"{answer!r}")
-                told += 1
-            except TimeoutError:
-                pass
             c.close()
-        check(told == totals["refused"], f"{told} were told, {totals['refused']} refused")
+        s.process.send_signal(signal.SIGCONT)
         for c in late:
             check(read_answer(c)[0] == 200, "one that waited is not served")
             c.close()
-        eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
+        # Of what came before it was full, a burst of a multishot accept may overshoot.
+        check(s.now()["refused"] == totals["refused"] == told,
+              f"{s.now()['refused']} refused, {told} were told")
+        check_clean(s)
+
+
+def cpu_share(instance, seconds):
+    """The part of a CPU that the server takes."""
+    before, began = instance.cpu_seconds(), time.monotonic()
+    time.sleep(seconds)
+    return (instance.cpu_seconds() - before) / (time.monotonic() - began)
+
+
+def was_refused(client):
+    """Whether it has been told so, and then closed; it may still wait in the backlog."""
+    client.settimeout(0)
+    try:
+        answer = client.recv(1000)
+    except BlockingIOError:
+        return False
+    client.settimeout(10)
+    check(answer.startswith(b"HTTP/1.1 503 ") and client.recv(1) == b"", f"{answer!r}")
+    return True
+
+
+def test_burst():
+    """More at once than there is room for: a multishot accept takes them all, and refuses some."""
+    with server("--max-conns", "8", "--idle-timeout", "60s", "--workers", "1") as s:
+        s.process.send_signal(signal.SIGSTOP)
+        crowd = [s.connect() for _ in range(64)]
+        s.process.send_signal(signal.SIGCONT)
+        multishot = PATH in ("multishot", "install", "dup", "dup-batch", "direct")
+        eventually(lambda: s.now()["conns_now"] == 8, "not full")
+        eventually(lambda: s.now()["refused"] == (56 if multishot else 0), "refused or not")
+        if multishot:
+            for c in crowd[8:]:
+                check(c.recv(1000).startswith(b"HTTP/1.1 503 "), "refused without a word")
+                check(c.recv(1) == b"", "refused and not closed")
+        for c in crowd:
+            c.close()
         check_clean(s)
 
 
@@ -293,13 +353,11 @@ def test_out_of_descriptors():
         soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (4, hard))
         waiting = [s.connect() for _ in range(8)]
-        before = s.cpu_seconds()
-        time.sleep(1.5)
-        used = s.cpu_seconds() - before
+        share = cpu_share(s, 1.5)
         totals = s.now()
         check(totals["conns_now"] == 0, f"{totals['conns_now']} accepted without a number: {totals}")
         check(totals["accept_errors"] + totals["install_errors"] > 0, "no error was seen")
-        check(used < 0.3, f"{used:.2f} s of CPU in 1.5 s while out of descriptors")
+        check(share < 0.2, f"{share:.2f} of a CPU while out of descriptors")
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
         time.sleep(0.5)
         for c in waiting:
@@ -321,23 +379,29 @@ def refused(instance):
 
 def test_drain():
     """SIGTERM: what was begun or accepted is finished, what is idle is closed, what is new refused."""
-    for listener in ("reuseport", "shared"):
-        drain_with(listener)
+    for options in ((), ("--listener", "shared"), ("--fd-table", "private"),
+                    ("--listener", "shared", "--fd-table", "private")):
+        if not (ONE_TABLE and "private" in options):
+            drain_with(*options)
 
 
-def drain_with(listener):
-    with server("--listener", listener) as s:
+def drain_with(*options):
+    with server(*options) as s:
         idle, begun, fresh = s.connect(), s.connect(), s.connect()
         ask(idle)
         begun.sendall(GET[:10])
         eventually(lambda: s.now()["conns_now"] == 3, "not accepted")
         s.process.send_signal(signal.SIGTERM)
         check(idle.recv(10) == b"", "an idle connection is kept")
+        check(ask(fresh)[0] == 200, "an accepted connection is lost")
+        # It still runs, so it is the drain that has ended the listeners, in every table.
+        eventually(lambda: refused(s), f"still listening: {options}")
+        for _ in range(20):  # each port has its own worker
+            check(refused(s), f"a worker still listens: {options}")
+        check(s.process.poll() is None, "ended with a request begun")
         begun.sendall(GET[10:])
         status, headers, _ = read_answer(begun)
         check(status == 200 and headers["connection"] == "close", "a begun request is lost")
-        check(ask(fresh)[0] == 200, "an accepted connection is lost")
-        eventually(lambda: refused(s), "still listening")
         s.wait()
         check(s.totals["requests"] == 3, f"{s.totals['requests']} requests")
 
@@ -377,7 +441,8 @@ def test_drain_timeout():
         began = time.monotonic()
         s.end()
         took = time.monotonic() - began
-        check(0.4 <= took < 5.0, f"ended after {took:.1f} s")
+        # The request's own limit would have ended it after 10 s.
+        check(0.4 <= took < 8.0, f"ended after {took:.1f} s")
 
 
 def test_second_signal():
@@ -389,7 +454,8 @@ def test_second_signal():
         time.sleep(0.3)
         check(s.process.poll() is None, "ended with a request begun")
         s.process.send_signal(signal.SIGTERM)
-        s.wait(code=1, seconds=2)
+        # Far less than --drain-timeout, which is 30 s.
+        s.wait(code=1, seconds=10)
 
 
 def test_park_timeout():
