@@ -7,7 +7,9 @@
  *   ACCEPT_SERVER_SQ=N  ACCEPT_SERVER_CQ=N  entries of a ring's queues
  *
  * OP is one of the names below; ERROR the name of an errno, or SINGLE for an accept that ends after
- * one connection although it was asked for all, or SHORT for a send of the first byte alone.
+ * one connection although it was asked for all, or SHORT for a send of the first byte alone, or
+ * STALE: the request does as it should, and beside it a completion comes that looks like one of the
+ * connection that was there before.
  * A batch can be HALF, which has the kernel do only the first half of it, or ASYNC, which leaves it
  * to io-wq.
  *
@@ -31,7 +33,7 @@ struct fault {
 	unsigned every, seen;
 };
 
-enum { MOST = 8, SINGLE = 0, HALF = -1, ASYNC = -2, DROP = -3, SHORT = -4 };
+enum { MOST = 8, SINGLE = 0, HALF = -1, ASYNC = -2, DROP = -3, SHORT = -4, STALE = -5 };
 
 static const struct {
 	const char *name;
@@ -47,11 +49,14 @@ static const struct {
 	const char *name;
 	int error;
 } error_names[] = {
-	{ "SINGLE", SINGLE },	      { "SHORT", SHORT },   { "HALF", HALF },
-	{ "ASYNC", ASYNC },	      { "EMFILE", EMFILE }, { "ENFILE", ENFILE },
-	{ "ENOBUFS", ENOBUFS },	      { "ENOMEM", ENOMEM }, { "ECONNABORTED", ECONNABORTED },
-	{ "EBUSY", EBUSY },	      { "EBADF", EBADF },   { "ECANCELED", ECANCELED },
-	{ "ECONNRESET", ECONNRESET }, { "EINTR", EINTR },   { "EPIPE", EPIPE },
+	{ "SINGLE", SINGLE },	    { "SHORT", SHORT },
+	{ "STALE", STALE },	    { "HALF", HALF },
+	{ "ASYNC", ASYNC },	    { "EMFILE", EMFILE },
+	{ "ENFILE", ENFILE },	    { "ENOBUFS", ENOBUFS },
+	{ "ENOMEM", ENOMEM },	    { "ECONNABORTED", ECONNABORTED },
+	{ "EBUSY", EBUSY },	    { "EBADF", EBADF },
+	{ "ECANCELED", ECANCELED }, { "ECONNRESET", ECONNRESET },
+	{ "EINTR", EINTR },	    { "EPIPE", EPIPE },
 	{ "EAGAIN", EAGAIN },
 };
 
@@ -134,7 +139,19 @@ static void inject(struct io_uring_sqe *sqe, const struct fault *f)
 	sqe->rw_flags = IORING_NOP_INJECT_RESULT;
 }
 
-static void consider(struct io_uring_sqe *sqe)
+/* Behind all that this pass submits; not if there is no room. */
+static void add_stale(struct ring *r, uint64_t data)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
+	uint32_t generation = (user_data_generation(data) - 1) & ((1U << GENERATION_BITS) - 1);
+
+	if (!sqe)
+		return;
+	io_uring_prep_nop(sqe);
+	sqe->user_data = user_data(user_data_op(data), generation, user_data_index(data));
+}
+
+static void consider(struct ring *r, struct io_uring_sqe *sqe)
 {
 	enum op op = user_data_op(sqe->user_data);
 	unsigned i;
@@ -142,7 +159,10 @@ static void consider(struct io_uring_sqe *sqe)
 	for (i = 0; i < n_faults; i++) {
 		if (faults[i].op == op && faults[i].error != DROP &&
 		    ++faults[i].seen % faults[i].every == 0) {
-			inject(sqe, &faults[i]);
+			if (faults[i].error == STALE)
+				add_stale(r, sqe->user_data);
+			else
+				inject(sqe, &faults[i]);
 			return;
 		}
 	}
@@ -179,15 +199,16 @@ void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries)
 
 void ring_before_submit(struct ring *r)
 {
-	unsigned i;
+	unsigned i, end;
 
 	if (!parsed) {
 		parsed = true;
 		parse("ACCEPT_SERVER_FAULTS", false);
 		parse("ACCEPT_SERVER_DROP", true);
 	}
-	for (i = r->uring.sq.sqe_head; n_faults && i != r->uring.sq.sqe_tail; i++)
-		consider(&r->uring.sq.sqes[i & r->uring.sq.ring_mask]);
+	end = r->uring.sq.sqe_tail;
+	for (i = r->uring.sq.sqe_head; n_faults && i != end; i++)
+		consider(r, &r->uring.sq.sqes[i & r->uring.sq.ring_mask]);
 }
 
 int ring_after_submit(struct ring *r, int ret)

@@ -207,6 +207,18 @@ def test_short_sends():
         check(lost == 0, f"{lost} lost")
 
 
+def test_stale_completions():
+    """One of the connection that was there before: counted, and nothing to the one that is."""
+    if not RING:
+        return
+    for operation in ("recv", "send"):
+        lost, totals = run(f"{operation}:STALE:2", keep_alive=3)
+        check(lost == 0, f"{operation}: {lost} lost")
+        check(totals["requests"] == 3 * CONNECTIONS, f"{operation}: {totals['requests']} requests")
+        # A connection is received from three times (and perhaps to its end), and sent to three times.
+        check(totals["stale"] >= 3 * CONNECTIONS // 2, f"{operation}: {totals['stale']} counted")
+
+
 def crowd(faults="", **environment):
     """Many connections at once, each with several requests, on a ring far too small for them."""
     environment["ACCEPT_SERVER_FAULTS"] = faults
