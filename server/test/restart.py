@@ -2,12 +2,13 @@
 """
 A rolling restart: a second server on the same port, the first one drained, under load.
 
-    restart.py ACCEPT-SERVER ACCEPT-BENCH PATH RATE SECONDS
+    restart.py ACCEPT-SERVER ACCEPT-BENCH PATH RATE SECONDS [TEST]...
 
-Between the last accept of the old server and the close of its listener the kernel can still give it
-a connection. With net.ipv4.tcp_migrate_req=1 (Linux 5.14) that moves to the new server's listener;
-without, the client sees a reset. Both are tried: with it nothing may be lost, without it the loss
-is printed and bounded. Needs root for the setting; exits 77 without, or without the path.
+What waits in the backlog of the old server when its drain begins, the drain serves. But between its
+last accept and the close of its listener the kernel can still give it a connection. With
+net.ipv4.tcp_migrate_req=1 (Linux 5.14) that moves to the new server's listener; without, the client
+sees a reset. Both are tried: with it nothing may be lost, without it the loss is printed and
+bounded. Needs root for the setting; exits 77 without, or without the path.
 """
 
 import json
@@ -17,9 +18,10 @@ import subprocess
 import sys
 import time
 
-from harness import Server, check, main, supported
+from harness import GET, Server, check, eventually, main, read_answer, supported
 
 BINARY, BENCH, PATH, RATE, SECONDS = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
+ONLY = sys.argv[6:]
 MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
 
 
@@ -63,6 +65,27 @@ def test_without_migration():
     check(lost <= started // 1000, f"{lost} of {started} lost: more than the moment of the close")
 
 
+def test_full():
+    """Requests that wait in the backlog of a full server: its drain serves them, not luck."""
+    set_migrate("0")
+    old = Server(BINARY, "--accept", PATH, "--workers", "1", "--max-conns", "1")
+    begun = old.connect()
+    begun.sendall(GET[:10])
+    eventually(lambda: old.now()["conns_now"] == 1, "not accepted")
+    waiting = [old.connect() for _ in range(50)]
+    for client in waiting:
+        client.sendall(GET)
+    new = Server(BINARY, "--accept", PATH, "--workers", "1", "--port", str(old.address[1]))
+    old.process.send_signal(signal.SIGTERM)
+    begun.sendall(GET[10:])
+    for client in (begun, *waiting):
+        check(read_answer(client)[0] == 200, "one that waited in the backlog is lost")
+        client.close()
+    old.wait()
+    new.end()
+    check(old.totals["requests"] == 51, f"{old.totals['requests']} by the old server")
+
+
 supported(BINARY, PATH)
 if not os.access(MIGRATE, os.W_OK):
     print(f"{MIGRATE} cannot be written")
@@ -70,6 +93,7 @@ if not os.access(MIGRATE, os.W_OK):
 with open(MIGRATE, encoding="ascii") as setting:
     saved = setting.read()
 try:
-    main([test_with_migration, test_without_migration])
+    main([test for test in (test_with_migration, test_without_migration, test_full)
+          if not ONLY or test.__name__ in ONLY])
 finally:
     set_migrate(saved)
