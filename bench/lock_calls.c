@@ -291,8 +291,8 @@ const struct lock_instrument lock_calls_instrument = {
 	.scope = "the server's calls of the functions that take file_lock",
 	.blind =
 		"fentry counts the calls of alloc_fd, put_unused_fd, file_close_fd, io_close, "
-		"replace_fd, dup2 and dup3, not the lock itself: a further caller would be missed, "
-		"and waits and holds are not seen",
+		"replace_fd, replace_fds, dup2 and dup3, not the lock itself: a further caller would "
+		"be missed, and waits and holds are not seen",
 	.one_process = true,
 	.start = calls_start,
 	.aim = calls_aim,
