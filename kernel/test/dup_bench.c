@@ -9,10 +9,12 @@
  *   dup            DUP of a slot over an open fd
  *   dup-fd         DUP of an fd over an open fd
  *   dup-batch-N    N at a time in one request, DUP_BATCH of a slot over open fds
- *   install-close  close of an fd, FIXED_FD_INSTALL of the slot (which takes the number that got
- * free) close-dup      close(), dup(): the same by system calls dup3           dup3() over an open
- * fd open-dup       OPENAT2 into a slot, DUP of the slot over an open fd open-install   close of an
- * fd, OPENAT2 into a slot, FIXED_FD_INSTALL of the slot close-open     close(), open()
+ *   install-close  close of an fd, FIXED_FD_INSTALL of the slot (it takes the number set free)
+ *   close-dup      close(), dup(): the same by system calls
+ *   dup3           dup3() over an open fd
+ *   open-dup       OPENAT2 into a slot, DUP of the slot over an open fd
+ *   open-install   close of an fd, OPENAT2 into a slot, FIXED_FD_INSTALL of the slot
+ *   close-open     close(), open()
  *
  * The numbers are drawn at random from as many open ones as --open says. The ring's requests go
  * down in batches. One record a line on stdout (NDJSON), for each method, number of threads, of
