@@ -446,7 +446,7 @@ def test_drain_timeout():
 
 
 def test_second_signal():
-    with server() as s:
+    with server("--drain-timeout", "60s") as s:
         c = s.connect()
         c.sendall(GET[:10])
         eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
@@ -454,7 +454,7 @@ def test_second_signal():
         time.sleep(0.3)
         check(s.process.poll() is None, "ended with a request begun")
         s.process.send_signal(signal.SIGTERM)
-        # Far less than --drain-timeout, which is 30 s.
+        # Far less than --drain-timeout.
         s.wait(code=1, seconds=10)
 
 
