@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 int record_open(const char *path)
 {
@@ -115,9 +116,40 @@ static bool read_line(const char *path, size_t number, const char *line, size_t 
 	return true;
 }
 
+static ssize_t read_gz(void *gz, char *buffer, size_t size)
+{
+	int n = gzread(gz, buffer, (unsigned int)size);
+
+	if (n < 0)
+		errno = EBADMSG; /* not what gzip wrote, or cut off */
+	return n;
+}
+
+static int close_gz(void *gz)
+{
+	return gzclose(gz) == Z_OK ? 0 : -1;
+}
+
+/* A file as it is, or what gzip has made of one: zlib tells by its first bytes. */
+static FILE *open_gz(const char *path)
+{
+	const cookie_io_functions_t functions = { .read = read_gz, .close = close_gz };
+	gzFile gz;
+	FILE *file;
+
+	errno = 0;
+	gz = gzopen(path, "re");
+	if (!gz)
+		return NULL;
+	file = fopencookie(gz, "r", functions);
+	if (!file)
+		gzclose(gz);
+	return file;
+}
+
 bool record_read(const char *path, json_t *records, char *why, size_t why_len)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = open_gz(path);
 	char *line = NULL;
 	size_t size = 0, number = 0;
 	ssize_t len;

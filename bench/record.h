@@ -72,7 +72,10 @@ int record_open(const char *path);
 /* 0 or -errno; on an error the file is as long as before. */
 int record_append(int fd, json_t *record);
 
-/* An array of all records of the file appended to `records`; false with file and line in `why`. */
+/*
+ * An array of all records of the file, which may be compressed by gzip, appended to `records`; false
+ * with file and line in `why`.
+ */
 bool record_read(const char *path, json_t *records, char *why, size_t why_len);
 
 /* Figures by path: record_number(r, "lock", "acquisitions_per_connection"). false when absent. */

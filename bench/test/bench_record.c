@@ -84,6 +84,30 @@ static void test_append(void)
 	json_decref(record);
 }
 
+/* Records that gzip has compressed are read as they are; half of such a file is no file. */
+static void test_compressed(void)
+{
+	json_t *record = json_loads(GOOD, 0, NULL), *records = json_array();
+	char command[2400], gz[1100], why[2048];
+	struct stat stat_gz;
+	int fd;
+
+	unlink(path);
+	fd = record_open(path);
+	CHECK(record_append(fd, record) == 0 && record_append(fd, record) == 0);
+	close(fd);
+	snprintf(gz, sizeof(gz), "%s.gz", path);
+	snprintf(command, sizeof(command), "gzip -nc '%s' >'%s'", path, gz);
+	CHECK(system(command) == 0);
+	CHECK(record_read(gz, records, why, sizeof(why)));
+	CHECK(json_array_size(records) == 2 && json_equal(json_array_get(records, 1), record));
+	CHECK(!stat(gz, &stat_gz) && !truncate(gz, stat_gz.st_size / 2));
+	CHECK(!record_read(gz, records, why, sizeof(why)));
+	CHECK(strstr(why, gz) != NULL, ": %s", why);
+	json_decref(records);
+	json_decref(record);
+}
+
 /* A limit on the file's size cuts a write short as a full disk does. */
 static void test_full_disk(void)
 {
@@ -119,6 +143,7 @@ int main(void)
 	snprintf(path, sizeof(path), "%s/records.ndjson", check_folder());
 	test_read();
 	test_append();
+	test_compressed();
 	test_full_disk();
 	return check_end();
 }
