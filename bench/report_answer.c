@@ -7,6 +7,7 @@
 #include "report_text.h"
 #include "record.h"
 
+#include <math.h>
 #include <string.h>
 
 #define EXPERIMENT   "paths"
@@ -82,10 +83,10 @@ static double own_count(const struct report_cell *cell)
 	return own.n ? own.median : count_of(cell);
 }
 
-static void print_counts(FILE *out, const struct overview *o, size_t m)
+static void print_counts(FILE *out, const struct overview *o, size_t m, const char *separator)
 {
-	static const char *const others[] = { "epoll", "multishot", "install", "direct" };
-	const char *separator = "";
+	static const char *const others[] = { "epoll", "multishot", "install", "dup-batch",
+					      "direct" };
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		const struct report_cell *cell = cell_of(o, m, others[i], &figure_acquisitions);
@@ -110,7 +111,7 @@ static void print_how_many(FILE *out, const struct overview *o)
 		if (counting_machine(o, "epoll", &m)) {
 			fprintf(out,
 				"Of `dup` nothing was counted here; a connection takes the lock ");
-			print_counts(out, o, m);
+			print_counts(out, o, m, "");
 			fprintf(out, " times (machine %c).\n", report_letter(m));
 		} else {
 			fprintf(out, "No instrument here sees acquisitions of the lock.\n");
@@ -121,14 +122,16 @@ static void print_how_many(FILE *out, const struct overview *o)
 	best = sees_count(o, m, "multishot")
 		       ? own_count(cell_of(o, m, "multishot", &figure_acquisitions))
 		       : own_count(cell_of(o, m, "epoll", &figure_acquisitions));
-	fprintf(out, "A connection takes the lock %.2f times with `dup`, ", dup);
-	print_counts(out, o, m);
-	fprintf(out, " (machine %c, %.0f workers): ", report_letter(m), o->workers);
-	if (dup > best - SAME_COUNT)
-		fprintf(out, "`dup` saves nothing.\n");
+	fprintf(out, "A connection takes the lock %.2f times with `dup`", dup);
+	print_counts(out, o, m, ", ");
+	fprintf(out, " (machine %c, %.0f workers)", report_letter(m), o->workers);
+	if (isnan(best))
+		fprintf(out, ".\n");
+	else if (dup > best - SAME_COUNT)
+		fprintf(out, ": `dup` saves nothing.\n");
 	else
 		fprintf(out,
-			"replacing the fd of a finished connection saves %.0f %% of the "
+			": replacing the fd of a finished connection saves %.0f %% of the "
 			"acquisitions of a path that has real fds.\n",
 			100 * (1 - dup / best));
 }

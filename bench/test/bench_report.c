@@ -136,6 +136,19 @@ static json_t *two_paths(const char *accept, double speed, double acquisitions, 
 	return records;
 }
 
+/* Records that have nobody to compare with. */
+static json_t *only_dups(void)
+{
+	json_t *records = json_array();
+
+	for (int i = 1; i <= 2; i++) {
+		json_array_append_new(records, record("9.9-locks", true, "dup", i, 1.25, 50000));
+		json_array_append_new(records,
+				      record("9.9-locks", true, "dup-batch", i, 0.65, 50000));
+	}
+	return records;
+}
+
 static void expect_answer(json_t *records, const char *const *there, const char *const *not_there)
 {
 	char *text = make(records);
@@ -166,6 +179,11 @@ static void test_answer(void)
 		      (const char *const[]){ "`dup` saves nothing", "`dup` has only 0.60 (",
 					     "- In connections/s on machine A: 0.60", NULL },
 		      (const char *const[]){ "saves 0 %", NULL });
+	expect_answer(only_dups(),
+		      (const char *const[]){ "takes the lock 1.00 times with `dup`, 0.40 with "
+					     "`dup-batch`",
+					     NULL },
+		      (const char *const[]){ "saves nan", "`dup` saves", NULL });
 	expect_answer(two_paths("direct", 50000, 0.25, 20),
 		      (const char *const[]){ "Of `dup` nothing was counted here",
 					     "there is no `IORING_OP_DUP`", NULL },
