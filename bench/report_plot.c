@@ -121,7 +121,7 @@ static void print_head(FILE *out, const struct plot *plot, const struct report_m
 	if (plot->bars)
 		fprintf(out, ", %.0f worker%s", p->column[report_main_column(p)],
 			p->column[report_main_column(p)] == 1 ? "" : "s");
-	fprintf(out, "; median, smallest and largest run}\"\n"
+	fprintf(out, "}\\n{/*0.8 median, smallest and largest run}\"\n"
 		     "set border 3 lc '#888888'\nset tics nomirror out tc '#222222'\n"
 		     "set grid lc '#dddddd'\n");
 	free(where);
