@@ -325,10 +325,20 @@ def was_refused(client):
     return True
 
 
+def stopped(s):
+    """Whether every thread of the server has been stopped: a signal sent is not one that has arrived."""
+    states = []
+    for task in os.listdir(f"/proc/{s.pid}/task"):
+        with open(f"/proc/{s.pid}/task/{task}/stat") as f:
+            states.append(f.read().rpartition(")")[2].split()[0])
+    return set(states) == {"T"}
+
+
 def test_burst():
     """More at once than there is room for: a multishot accept takes them all, and refuses some."""
     with server("--max-conns", "8", "--idle-timeout", "60s", "--workers", "1") as s:
         s.process.send_signal(signal.SIGSTOP)
+        eventually(lambda: stopped(s), "not stopped")
         crowd = [s.connect() for _ in range(64)]
         s.process.send_signal(signal.SIGCONT)
         multishot = PATH in ("multishot", "install", "dup", "dup-batch", "direct")
