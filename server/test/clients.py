@@ -17,8 +17,8 @@ import sys
 import threading
 import time
 
-from harness import (BODY, GET, GET_CLOSE, Server, ask, check, eventually, is_closed, main,
-                     read_answer, reset, supported)
+from harness import (BODY, GET, GET_CLOSE, Server, ask, check, eventually, eventually_clean,
+                     is_closed, main, read_answer, reset, supported)
 
 BINARY, PATH = sys.argv[1:3]
 WORKERS = "2"
@@ -30,16 +30,10 @@ def server(*options):
     return Server(BINARY, "--accept", PATH, "--workers", WORKERS, "--park-timeout", "1s", *options)
 
 
-def check_clean(instance):
+def check_clean(instance, accepted=None):
     """Once the clients are gone, nothing of them is left: no connection, no socket."""
-    eventually(lambda: instance.now()["conns_now"] == 0, "connections are left over")
-    eventually(lambda: instance.now()["parked_now"] == 0, "parked connections are left over")
-    sockets = instance.sockets()
     # The listeners, and with SO_REUSEPORT the socket that holds the port.
-    check(sockets <= int(WORKERS) + 1, f"{sockets} sockets are left open")
-    totals = instance.now()
-    check(totals["accepts"] == totals["closed"] + totals["refused"],
-          f"{totals['accepts']} accepted, {totals['closed']} closed")
+    totals = eventually_clean(instance, int(WORKERS) + 1, accepted)
     check(totals["stale"] == 0 or PATH == "epoll", f"{totals['stale']} stale completions")
     check(totals["cq_overflows"] == 0, "completions were dropped")
 
@@ -192,7 +186,7 @@ def test_reset_in_every_state():
             reset(c)
         with s.connect() as c:
             check(ask(c)[0] == 200, "no service afterwards")
-        check_clean(s)
+        check_clean(s, accepted=121)
 
 
 def test_never_reads():
@@ -202,11 +196,11 @@ def test_never_reads():
         try:
             while True:
                 c.sendall(GET * 1000)
-        except TimeoutError:
-            pass
+        except (TimeoutError, ConnectionError):
+            pass  # it is stuck, or was so slow to send that it has been given up already
         with s.connect() as other:
             check(ask(other)[0] == 200, "others are not served")
-        eventually(lambda: s.now()["timeouts"] == 1, "it is never given up", 20)
+        eventually(lambda: s.now()["timeouts"] == 1, "it is never given up", 30)
         c.close()
         check_clean(s)
 
@@ -259,9 +253,10 @@ def test_byte_a_second():
 
 
 def test_idle_timeout():
-    with server("--idle-timeout", "500ms") as s:
-        silent, served = s.connect(), s.connect()
+    with server("--idle-timeout", "1s") as s:
+        served = s.connect()
         ask(served)
+        silent = s.connect()
         for c in (silent, served):
             check(c.recv(10) == b"", "an idle connection gets bytes")
         silent.close()
@@ -291,19 +286,19 @@ def test_max_conns():
         for c in late:
             c.sendall(GET)
         # A server that was kept from running for longer than it minds its crowd still minds it.
-        s.process.send_signal(signal.SIGSTOP)
+        s.freeze()
         time.sleep(1.5)
         told = sum(was_refused(c) for c in crowd)
         for c in crowd:
             c.close()
-        s.process.send_signal(signal.SIGCONT)
+        s.thaw()
         for c in late:
             check(read_answer(c)[0] == 200, "one that waited is not served")
             c.close()
         # Of what came before it was full, a burst of a multishot accept may overshoot.
         check(s.now()["refused"] == totals["refused"] == told,
               f"{s.now()['refused']} refused, {told} were told")
-        check_clean(s)
+        check_clean(s, accepted=72)
 
 
 def cpu_share(instance, seconds):
@@ -325,22 +320,12 @@ def was_refused(client):
     return True
 
 
-def stopped(s):
-    """Whether every thread of the server has been stopped: a signal sent is not one that has arrived."""
-    states = []
-    for task in os.listdir(f"/proc/{s.pid}/task"):
-        with open(f"/proc/{s.pid}/task/{task}/stat") as f:
-            states.append(f.read().rpartition(")")[2].split()[0])
-    return set(states) == {"T"}
-
-
 def test_burst():
     """More at once than there is room for: a multishot accept takes them all, and refuses some."""
     with server("--max-conns", "8", "--idle-timeout", "60s", "--workers", "1") as s:
-        s.process.send_signal(signal.SIGSTOP)
-        eventually(lambda: stopped(s), "not stopped")
+        s.freeze()
         crowd = [s.connect() for _ in range(64)]
-        s.process.send_signal(signal.SIGCONT)
+        s.thaw()
         multishot = PATH in ("multishot", "install", "dup", "dup-batch", "direct")
         eventually(lambda: s.now()["conns_now"] == 8, "not full")
         eventually(lambda: s.now()["refused"] == (56 if multishot else 0), "refused or not")
@@ -350,7 +335,7 @@ def test_burst():
                 check(c.recv(1) == b"", "refused and not closed")
         for c in crowd:
             c.close()
-        check_clean(s)
+        check_clean(s, accepted=64)  # those that waited, too, now that there is room
 
 
 def test_out_of_descriptors():
@@ -364,9 +349,9 @@ def test_out_of_descriptors():
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (4, hard))
         waiting = [s.connect() for _ in range(8)]
         share = cpu_share(s, 1.5)
+        eventually(lambda: s.now()["accept_errors"] + s.now()["install_errors"] > 0, "no error was seen")
         totals = s.now()
         check(totals["conns_now"] == 0, f"{totals['conns_now']} accepted without a number: {totals}")
-        check(totals["accept_errors"] + totals["install_errors"] > 0, "no error was seen")
         check(share < 0.2, f"{share:.2f} of a CPU while out of descriptors")
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
         time.sleep(0.5)
@@ -374,7 +359,7 @@ def test_out_of_descriptors():
             c.close()
         with s.connect() as c:
             check(ask(c)[0] == 200, "no service afterwards")
-        check_clean(s)
+        check_clean(s, accepted=9)
         s.end()
         check(s.log.count("\n") <= 2 * int(WORKERS) + 1, f"a flood of lines:\n{s.log}")
 
@@ -425,6 +410,7 @@ def test_drain_of_a_full_server():
             c.sendall(GET[:10])
             open_ones.append(c)
             time.sleep(0.05)
+        eventually(lambda: s.now()["accept_pauses"] >= int(WORKERS), "the workers do not notice that they are full")
         time.sleep(0.3)
         waiting = [s.connect() for _ in range(3)]
         for c in waiting:
@@ -461,7 +447,8 @@ def test_second_signal():
         c.sendall(GET[:10])
         eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
         s.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        # A second one that comes while the first is pending is no second one.
+        eventually(lambda: refused(s), "the first has no effect")
         check(s.process.poll() is None, "ended with a request begun")
         s.process.send_signal(signal.SIGTERM)
         # Far less than --drain-timeout.
@@ -475,7 +462,7 @@ def test_park_timeout():
         for _ in range(50):
             with s.connect() as c:
                 ask(c, GET_CLOSE)
-        check(s.now()["parked_now"] > 0, "nothing is parked")
+        eventually(lambda: s.now()["parked_peak"] > 0, "nothing was parked")
         check_clean(s)
         check(s.now()["swept"] > 0, "nothing was swept")
         check(s.totals is None or s.totals["dup_errors"] == 0, "DUPs failed")
@@ -493,7 +480,7 @@ def test_park_bound():
             c.close()
         totals = s.now()
         check(totals["parked_now"] <= 4 and totals["parked_peak"] <= 4, f"{totals['parked_now']} parked")
-        check(s.sockets() <= int(WORKERS) + 1 + 4, f"{s.sockets()} sockets")
+        eventually(lambda: s.sockets() <= int(WORKERS) + 1 + 4, lambda: f"{s.sockets()} sockets")
 
 
 def test_park_none():
@@ -503,9 +490,9 @@ def test_park_none():
         for _ in range(50):
             with s.connect() as c:
                 check(ask(c, GET_CLOSE)[0] == 200, "not served")
-        totals = s.now()
-        check(totals["parked_now"] == 0 and totals["swept"] == 50, f"{totals['swept']} swept")
         check_clean(s)
+        totals = s.now()
+        check(totals["swept"] == 50, f"{totals['swept']} swept")
 
 
 def test_private_tables():
@@ -549,10 +536,7 @@ def test_echo():
 
 
 def test_metrics():
-    probe = socket.socket()
-    probe.bind(("127.0.0.1", 0))
-    port = probe.getsockname()[1]
-    probe.close()
+    port = random.randrange(10000, 30000)  # none that the kernel hands out to others by itself
     with server("--metrics-port", str(port)) as s:
         with s.connect() as c:
             ask(c)

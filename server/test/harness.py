@@ -25,12 +25,15 @@ def check(condition, message):
         raise Failure(message)
 
 
-def eventually(condition, message, seconds=5.0):
-    """Waits until condition() is true: for what happens soon, but not at once."""
+def eventually(condition, message, seconds=15.0):
+    """
+    Waits until condition() is true: for what happens soon, but on a crowded machine not at once. MESSAGE is a text,
+    or a function that makes one, if it is to hold figures as they are in the end.
+    """
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise Failure(f"not within {seconds} s: {message}")
+            raise Failure(f"not within {seconds} s: {message() if callable(message) else message}")
         time.sleep(0.02)
 
 
@@ -101,6 +104,21 @@ class Server:
         client.connect(self.address)
         return client
 
+    def states(self):
+        """The state of each thread, as in proc(5)."""
+        folder = f"/proc/{self.pid}/task"
+        for task in os.listdir(folder):
+            with open(f"{folder}/{task}/stat", encoding="ascii") as file:
+                yield file.read().rpartition(")")[2].split()[0]
+
+    def freeze(self):
+        """Stops it in all its threads: a signal that has been sent is not one that has arrived."""
+        self.process.send_signal(signal.SIGSTOP)
+        eventually(lambda: set(self.states()) == {"T"}, lambda: f"not stopped: {list(self.states())}")
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
             fields = file.read().rsplit(")", 1)[1].split()
@@ -116,6 +134,26 @@ class Server:
             except FileNotFoundError:
                 pass
         return count
+
+
+def eventually_clean(server, sockets, accepted=None):
+    """
+    Waits until nothing is left of clients that have gone, and gives the totals. SOCKETS is how many the server keeps,
+    its listeners; ACCEPTED how many connections there were, if some of them may still wait to be accepted.
+    """
+    def left_over():
+        totals, found = server.now(), server.sockets()
+        ended = totals["closed"] + totals["refused"]
+        return [message for wrong, message in (
+            (accepted not in (None, totals["accepts"]), f"{totals['accepts']} of {accepted} accepted"),
+            (totals["conns_now"], f"{totals['conns_now']} connections are left over"),
+            (totals["parked_now"], f"{totals['parked_now']} parked connections are left over"),
+            (found > sockets, f"{found} sockets are open, {found - sockets} too many"),
+            (totals["accepts"] != ended, f"{totals['accepts']} accepted, {ended} closed or refused"),
+        ) if wrong]
+
+    eventually(lambda: not left_over(), lambda: "; ".join(left_over()) or "clean too late")
+    return server.now()
 
 
 def parse_totals(line):

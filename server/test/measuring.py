@@ -15,7 +15,8 @@ BINARY = sys.argv[1]
 
 
 def fds(server):
-    """The numbers that are open, and how many of them are ballast."""
+    """The numbers that are open, and how many of them are ballast. No connection may be: its number would go away."""
+    eventually(lambda: server.now()["conns_now"] == 0, "a connection is left over")
     folder = f"/proc/{server.pid}/fd"
     numbers = sorted(int(name) for name in os.listdir(folder))
     return numbers, sum(os.readlink(f"{folder}/{number}") == "/" for number in numbers)
@@ -60,11 +61,15 @@ def test_open_fds_in_no_table():
     check(done.returncode == 2 and "--fd-table private" in done.stderr, done.stderr)
 
 
+def thread_names(server):
+    with os.scandir(f"/proc/{server.pid}/task") as tasks:
+        return [open(f"{t.path}/comm", encoding="ascii").read().strip() for t in tasks]
+
+
 def test_neighbours_work_and_end():
     with Server(BINARY, "--accept", "epoll", "--workers", "1", "--neighbours", "3") as server:
-        with os.scandir(f"/proc/{server.pid}/task") as tasks:
-            names = [open(f"{t.path}/comm", encoding="ascii").read().strip() for t in tasks]
-        check(names.count("neighbour") == 3, f"threads: {names}")
+        eventually(lambda: thread_names(server).count("neighbour") == 3,
+                   lambda: f"threads: {thread_names(server)}")
         first = server.now()
         ask(server)
         eventually(lambda: server.now()["neighbour_opens"] > first["neighbour_opens"] + 1000,
