@@ -26,7 +26,7 @@ struct accept_path {
 	const char *about; /* for --help */
 	unsigned needs;	   /* enum kernel_feature, or-ed */
 
-	bool nonblocking_listener; /* it calls accept4 itself */
+	bool nonblocking_listener; /* it calls accept4 itself; requests would not wait there */
 	bool accepts_slots;	   /* what accept yields is a slot, not an fd */
 	bool uses_pool;		   /* fds come from the worker's fdpool */
 

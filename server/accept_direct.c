@@ -2,6 +2,11 @@
 /*
  * direct: connections live and die as slots of the ring's own table; they never get an fd.
  *
+ * A slot, or direct descriptor, is an index into a table of files that belongs to the ring. Only
+ * requests of this ring can name it, with IOSQE_FIXED_FILE; read(2) or another process cannot. What
+ * that buys: the table is changed under the ring's own lock, which one thread takes, instead of
+ * file_lock, which all do; and a request takes no atomic reference to the file.
+ *
  * file_lock: 0 acquisitions per connection. For servers that pass connections to nothing outside
  * io_uring. Needs Linux 5.19.
  */
@@ -13,7 +18,8 @@ void arm_direct(struct worker *w)
 {
 	struct io_uring_sqe *sqe = worker_sqe(w, OP_ACCEPT, NULL);
 
-	/* No SOCK_CLOEXEC: a slot has no such flag, and the kernel refuses it. */
+	/* No SOCK_CLOEXEC: a slot has no such flag, and the kernel refuses it. Which slot: it says.
+	 */
 	if (accept_one_at_a_time(w)) {
 		io_uring_prep_accept_direct(sqe, w->listener, NULL, NULL, 0,
 					    IORING_FILE_INDEX_ALLOC);

@@ -255,8 +255,8 @@ static void handle(struct loop *l, const struct epoll_event *event)
 	uint64_t ignored;
 
 	if (event->data.u64 == listener_event) {
-		if (!l->w->draining) /* it may have begun in this very pass; steer_accept() sees to
-					it */
+		/* A drain may have begun in this very pass: steer_accept() sees to that. */
+		if (!l->w->draining)
 			accept_some(l);
 	} else if (event->data.u64 == wake_event) {
 		if (read(l->w->wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)

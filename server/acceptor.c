@@ -20,7 +20,7 @@ void worker_close_slot(struct worker *w, int slot)
 
 	io_uring_sqe_set_data64(sqe, user_data(OP_RELEASE, 0, (uint32_t)slot));
 	io_uring_prep_close_direct(sqe, (unsigned)slot);
-	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS; /* nobody waits for it: no completion if it works */
 }
 
 static void release(struct worker *w, int descriptor)
@@ -52,7 +52,7 @@ static void refuse(struct worker *w, int descriptor)
 				   MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (w->path->accepts_slots)
 			sqe->flags |= IOSQE_FIXED_FILE;
-		/* HARDLINK: closed whether the answer went out or not. */
+		/* HARDLINK: closed whether the answer went out or not, where LINK would not. */
 		sqe->flags |= IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
 	}
 	release(w, descriptor);
@@ -189,8 +189,7 @@ static bool of_this_round(const struct worker *w, const struct io_uring_cqe *cqe
 void acceptor_accept(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
 	(void)c;
-	/* Without F_MORE the multishot request is over, whatever the result; re-arm it just once.
-	 */
+	/* Without F_MORE the multishot request is over, whatever the result: re-arm it once. */
 	if (!(cqe->flags & IORING_CQE_F_MORE) && of_this_round(w, cqe))
 		w->accepting = w->accept_cancelled = false;
 	if (cqe->res >= 0)

@@ -21,8 +21,8 @@
  *   sqe->fd            -1
  *   sqe->addr, len     an array of struct dup_pair; it is read when the request is submitted
  *   sqe->rw_flags      of the flags below the first two, for all pairs: destinations are fds
- *   cqe->res           how many were done, in order, up to the first that could not be; or the
- * errno of the first
+ *   cqe->res           how many were done, in order, up to the first that failed; if that was
+ *                      the very first one, its negative errno
  */
 #ifndef SERVER_DUP_H
 #define SERVER_DUP_H

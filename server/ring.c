@@ -76,6 +76,8 @@ int ring_init(struct ring *r, unsigned cq_entries, const struct options *options
 		 * submitters. DEFER_TASKRUN: completions are worked off inside our own
 		 * io_uring_enter() instead of by interrupting us at any moment: no IPIs, and a
 		 * batch at a time. SUBMIT_ALL: a bad request does not hold up those behind it.
+		 * CQSIZE: room for what all connections may complete in one pass, where the default
+		 * is twice the submission queue; CLAMP: as much of it as the kernel allows.
 		 */
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
 			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,

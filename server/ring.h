@@ -1,6 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker's ring: set-up, submission entries, and what user_data means.
+ *
+ * For who knows epoll: there the kernel says that a descriptor is ready, and the program makes the
+ * call. Here the program writes down the call (a submission queue entry, SQE) and goes on; when the
+ * kernel has done it, it writes down what the call returned (a completion, CQE), with the user_data
+ * of its request. Both queues are memory that the two share: io_uring_enter() is the one system
+ * call for any number of them, and waits like epoll_wait().
+ *
+ * Each feature is explained where it is used:
+ *
+ *   SINGLE_ISSUER, DEFER_TASKRUN, CQSIZE    ring_init()
+ *   registered ring fd                      ring_init()
+ *   provided buffers (BUFFER_SELECT)        buffers_init() in ring.c, prep_recv() in worker.c
+ *   --min-wait                              submit_and_wait() in ring.c
+ *   multishot accept, F_MORE                accept_multishot.c, acceptor_accept()
+ *   slots (direct descriptors, FIXED_FILE)  accept_direct.c
+ *   links, CQE_SKIP_SUCCESS                 dup_chain() in accept_dup.c, send_answer() in worker.c
+ *   HARDLINK                                refuse() in acceptor.c
+ *   cancelling, timeouts                    clock.h
+ *   an eventfd to be woken by               clock.h
  */
 #ifndef SERVER_RING_H
 #define SERVER_RING_H
@@ -18,8 +37,7 @@ enum op {
 	OP_ACCEPT,     /* a connection, as fd or slot */
 	OP_LISTEN,     /* the listener is readable (accept4, dup3) */
 	OP_OPEN,       /* the request that gives a connection its fd: INSTALL or DUP */
-	OP_OPEN_BATCH, /* the DUP_BATCH that gives many of them theirs; index: which of the batches
-			*/
+	OP_OPEN_BATCH, /* the DUP_BATCH that gives many of them theirs; index: which batch */
 	OP_CLOSE_SLOT, /* the slot is given up, the connection goes on as an fd */
 	OP_RECV,
 	OP_SEND,
@@ -67,8 +85,7 @@ _Static_assert(GENERATION_BITS <= 24, "a generation has 24 bits of user_data");
 
 enum {
 	SQ_ENTRIES = 1024,
-	RECV_BUFFERS =
-		256, /* a power of two; they are given back within the pass that filled them */
+	RECV_BUFFERS = 256, /* a power of two; given back within the pass that filled them */
 	RECV_BUFFER_SIZE = 4096,
 	RECV_BUFFER_GROUP = 0,
 };

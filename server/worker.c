@@ -15,7 +15,8 @@
  *                                               shutdown(2) and park the number
  *
  * Three completions and about one io_uring_enter() for many connections. The other paths differ in
- * how the descriptor comes and goes, which is all that accept_*.c contain.
+ * how the descriptor comes and goes, which is all that accept_*.c contain. Whoever knows epoll but
+ * not io_uring finds the words in ring.h, and there the place where each feature is explained.
  */
 #include "worker.h"
 
@@ -42,7 +43,7 @@ struct io_uring_sqe *worker_sqe(struct worker *w, enum op op, const struct conn 
 	return sqe;
 }
 
-/* A connection's requests go to its fd once it has one, to its slot before. */
+/* A connection's requests go to its fd once it has one, to its slot (FIXED_FILE) before. */
 static void address(struct io_uring_sqe *sqe, const struct conn *c)
 {
 	sqe->fd = c->fd >= 0 ? c->fd : c->slot;
@@ -71,6 +72,7 @@ static void prep_recv(struct worker *w, struct conn *c)
 
 	io_uring_prep_recv(sqe, -1, NULL, 0, 0);
 	address(sqe, c);
+	/* Without a buffer: the kernel takes one of this group when there are bytes to put in. */
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->buf_group = RECV_BUFFER_GROUP;
 }
@@ -115,8 +117,9 @@ static void send_answer(struct worker *w, struct conn *c)
 	address(sqe, c);
 	if (linked) {
 		/*
-		 * The close is linked behind the last send and only its completion is wanted: when
-		 * the send fails, that posts its own completion and the close is dropped silently.
+		 * The close is linked behind the last send: submitted with it, begun when it has
+		 * ended, so it waits for no pass of ours. Only its completion is wanted: when the
+		 * send fails, that posts its own and the close is dropped silently.
 		 */
 		sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 		w->path->retire(w, c);
@@ -348,8 +351,7 @@ static void handle_cancel_error(struct worker *w, struct conn *c, struct io_urin
 		c->timed_out = false;
 }
 
-/* ---- completions that no connection waits for -------------------------------------------------
- */
+/* ---- completions that no connection waits for ------------------------------------------------ */
 
 static void handle_release_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
@@ -430,7 +432,7 @@ static void reap(struct worker *w)
 		dispatch(w, cqe);
 		n++;
 	}
-	io_uring_cq_advance(&w->ring.uring, n);
+	io_uring_cq_advance(&w->ring.uring, n); /* one store for all of them */
 	count_add(w->counters.completions, n);
 }
 

@@ -98,6 +98,7 @@ static bool open_ring(struct worker *w)
 		return fail(w, "io_uring", -ret, ring_error_hint(ret));
 	if (!w->path->accepts_slots)
 		return true;
+	/* Sparse: slots that are empty, for accepts to fill. */
 	w->slots = w->max_conns + SPARE_SLOTS;
 	ret = io_uring_register_files_sparse(&w->ring.uring, w->slots);
 	if (ret == -EMFILE) { /* RLIMIT_NOFILE bounds a ring's table too */
