@@ -8,7 +8,7 @@
  *
  * --tuned gives it the two things that cost a server's code nothing: TCP_DEFER_ACCEPT, so that the
  * request is there when accept4 returns, and MSG_MORE, so that the answer leaves with the FIN of
- *the close behind it. A server that has them is to be compared with that.
+ * the close behind it. A server that has them is to be compared with that.
  *
  * Leaves out: everything a server needs, defence against slow clients first of all.
  */

@@ -3,21 +3,21 @@
  * accept-bench compare: do two runs of the same matrix agree within what they say of themselves?
  *
  * What a run states are counts and ratios to epoll with their 95 % intervals. So for every cell
- *that both runs have
+ * that both runs have
  *
  *	- counts (acquisitions per connection, without empty accepts and sweeps) have to be the same
  *	  within COUNT_APART or overlap, smallest to largest run;
  *	- the ratio to epoll in A over that in B has an interval of its own, from the repetitions of
- *all four cells; it has to hold 1.
+ *	  all four cells; it has to hold 1.
  *
  * Of such intervals one in twenty misses 1 by chance when nothing differs. The runs agree when no
- *more do than would in 99 of 100 such pairs of runs, if ratios were independent; those that share a
- * baseline are not, and miss together, so that a verdict of "do not agree" by few misses deserves a
- * third run. A claim that the other run turns round is a disagreement at once.
+ * more do than would in 99 of 100 such pairs of runs, if ratios were independent; those that share
+ * a baseline are not, and miss together, so that a verdict of "do not agree" by few misses deserves
+ * a third run. A claim that the other run turns round is a disagreement at once.
  *
  * Levels (connections/s themselves) are printed and not judged: no run states how far the next
- *one's may drift, and a machine that others share drifts by more than repetitions within a run
- *show.
+ * one's may drift, and a machine that others share drifts by more than repetitions within a run
+ * show.
  */
 #include "option.h"
 #include "record.h"

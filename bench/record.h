@@ -4,17 +4,21 @@
  * back: what looks like a record is one.
  *
  * What a record holds. Units are in the key names; a figure that could not be seen is null or
- *absent, never 0. Records made before an experiment existed lack its keys: absent means what is in
- *[].
+ * absent, never 0. Records made before an experiment existed lack its keys: absent means what is
+ * in [].
  *
  *	schema, time, outcome "ok" "failed" "skipped", reason (null when ok)
  *	run		seed, preset, command, own_network_namespace
  *	environment	kernel_release, kernel_version, cpu, cpus, virtualisation, lock_stat,
- *revision ... preflight	[{check, level: "fatal" "hint" "info", text}] [absent] cell name
- *all of the below as one text; with the repetition it names the cell in its run experiment
- *["paths"] which question it belongs to: "paths"		every path and every control at the
- *same load "scaling"	workers vary "one-core"	server_cpus has one CPU a worker, client_cpus the
- *others: CPU per connection of the paths, the peers and the bare loop
+ *			revision ...
+ *	  preflight	[{check, level: "fatal" "hint" "info", text}] [absent]
+ *	cell
+ *	  name		all of the below as one text; with the repetition it names the cell in its run
+ *	  experiment	["paths"] which question it belongs to:
+ *		"paths"		every path and every control at the same load
+ *		"scaling"	workers vary
+ *		"one-core"	server_cpus has one CPU a worker, client_cpus the others: CPU per
+ *				connection of the paths, the peers and the bare loop
  *		"wrk"		the same load by wrk, a second opinion on connections/s
  *		"open-fds"	open_fds varies
  *		"neighbours"	neighbours varies
@@ -36,26 +40,32 @@
  *	warm_up		connections_a_round, rounds, steady
  *	server
  *	  command, ready, cpu_us_per_connection (neighbours' own time taken off)
- *	  totals	the server's counters over the load; gauges (_now, _peak) as they are at its
- *end neighbour_opens, neighbour_cpu_us  where there are neighbours readings	[{when, rss_kib,
- *rss_peak_kib, fd_table_size, parked_now, conns_now, sockets_used, tcp_allocated, tcp_memory_kib,
- *slab_unreclaimable_kib}] [absent] when: "ready" (listening, nobody came yet), "before" (warm-up is
- *over), "loaded" (under load, the last whole second; "park" only), "after" (the last connection has
- *ended; what is parked is parked). The TCP and slab figures are the whole system's.
+ *	  totals	the server's counters over the load; gauges (_now, _peak) as they are at
+ *			its end
+ *	  neighbour_opens, neighbour_cpu_us  where there are neighbours
+ *	readings	[{when, rss_kib, rss_peak_kib, fd_table_size, parked_now, conns_now,
+ *			sockets_used, tcp_allocated, tcp_memory_kib, slab_unreclaimable_kib}] [absent]
+ *			when: "ready" (listening, nobody came yet), "before" (warm-up is over),
+ *			"loaded" (under load, the last whole second; "park" only), "after" (the last
+ *			connection has ended; what is parked is parked). The TCP and slab figures are
+ *			the whole system's.
  *	storm		load (what was asked for), result (what came of it: connections_per_s,
  *			connect, first_byte and whole as histograms, errors by phase and reason)
  *	wrk		requests, requests_per_s ... in place of storm
  *	lock		instrument (null: reason says why), scope, blind [absent: no connection was
- *made] acquisitions, acquisitions_per_connection  all that was counted empty_accept_, sweep_,
- *neighbour_, other_acquisitions_per_connection  what they consist of; neighbour_ absent without
- *neighbours, other_ null where they cannot be told apart contentions,
- *contentions_per_1000_connections, wait_ns, wait_ns_per_connection, hold_ns,
+ *			made]
+ *	  acquisitions, acquisitions_per_connection  all that was counted
+ *	  empty_accept_, sweep_, neighbour_, other_acquisitions_per_connection  what they consist of;
+ *			neighbour_ absent without neighbours, other_ null where they cannot be told
+ *			apart
+ *	  contentions, contentions_per_1000_connections, wait_ns, wait_ns_per_connection, hold_ns,
  *	  hold_ns_per_acquisition
  *	  waiters	"workers": contentions and waits of the server's own threads alone; "all":
  *			neighbours' are in them, too [absent: there are no neighbours]
  *	  neighbour_contentions, neighbour_wait_ns  apart, where waiters is "workers" [absent]
- *	  callers	[{function, caller, chain, calls, calls_per_connection}]: who took the lock,
- *by the instrument "calls" [absent] sockets		before, after, back
+ *	  callers	[{function, caller, chain, calls, calls_per_connection}]: who took the lock, by
+ *			the instrument "calls" [absent]
+ *	sockets		before, after, back
  */
 #ifndef BENCH_RECORD_H
 #define BENCH_RECORD_H
