@@ -15,7 +15,7 @@
 
 #include "harness.h"
 
-enum { N = 40, SLOTS = 64, FIRST_TARGET = 100, ID_BEFORE = 500, ID_SOURCE = 600 };
+enum { N = 40, SLOTS = 64, FIRST_TARGET = 100, BLOCKED = 90, ID_BEFORE = 500, ID_SOURCE = 600 };
 
 static struct io_uring ring;
 static struct dup_pair pairs[N];
@@ -175,27 +175,13 @@ static void fails_in_a_worker(void)
 	CHECK(io_workers() > 0, "a file with ->flush() was closed in the submission");
 }
 
-static long table_size(void)
-{
-	FILE *status = fopen("/proc/self/status", "re");
-	char line[200];
-	long size = -1;
-
-	MUST(status ? 0 : -1);
-	while (fgets(line, sizeof(line), status))
-		if (sscanf(line, "FDSize: %ld", &size) == 1)
-			break;
-	fclose(status);
-	return size;
-}
-
 /* Pair AT is beyond the table, and the one behind it beyond what that one makes of it. */
 static void grow_at(int at)
 {
 	long size;
 
 	start();
-	size = table_size();
+	size = fd_table_size();
 	CHECK(2 * size < 4096, "the table has %ld entries already", size);
 	pairs[at].new_fd = (int)size;
 	if (at + 1 < N)
@@ -203,7 +189,7 @@ static void grow_at(int at)
 	submit(0);
 	CHECK_RES(ring_reap(&ring, NULL), N, "growth at %d", at);
 	CHECK(io_workers() > 0, "the table grew within the submission");
-	CHECK(table_size() > size, "the table did not grow");
+	CHECK(fd_table_size() > size, "the table did not grow");
 	check_all("growth", at);
 }
 
@@ -237,6 +223,71 @@ static void no_needless_worker(void)
 	CHECK(completed(), "one that fails: not completed at once");
 	CHECK_RES(ring_reap(&ring, NULL), 20, "one that fails");
 	CHECK_RES(io_workers(), 0, "workers for what can be done at once");
+}
+
+/* A batch that is cancelled before a worker has it says how many pairs the submission had done. */
+static void try_cancel(struct slow_fs *fs, int at, unsigned sqe_flags)
+{
+	enum { BLOCKER = 1, BATCH, CANCEL };
+	unsigned most_workers[2] = { 1, 0 };
+	int slow = slow_fs_open(fs), queue = flush_file_make();
+	int done = sqe_flags & IOSQE_ASYNC ? 0 : at;
+	struct io_uring_sqe *sqe;
+
+	start();
+	MUST(io_uring_register_iowq_max_workers(&ring, most_workers));
+	MUST(dup3(slow, BLOCKED, O_CLOEXEC));
+	slow_fs_hold(fs, true);
+	sqe = ring_sqe(&ring);
+	fill_dup(sqe, &(struct dup){ .fd = before_fd, .new_fd = BLOCKED });
+	sqe->user_data = BLOCKER;
+	MUST(io_uring_submit(&ring));
+	CHECK(slow_fs_wait_flush(fs), "the one worker has something to do");
+
+	MUST(dup3(queue, FIRST_TARGET + at, O_CLOEXEC));
+	sqe = ring_sqe(&ring);
+	fill_dup_batch(sqe, &(struct dup_batch){ .pairs = pairs,
+						 .count = N,
+						 .flags = DUP_OLD_FIXED,
+						 .sqe_flags = sqe_flags });
+	sqe->user_data = BATCH;
+	MUST(io_uring_submit(&ring));
+	CHECK(!completed(), "a batch that flushes at %d, and is not left to a worker", at);
+	sqe = ring_sqe(&ring);
+	io_uring_prep_cancel64(sqe, BATCH, 0);
+	sqe->user_data = CANCEL;
+	MUST(io_uring_submit(&ring));
+	for (int i = 0; i < 2; i++) {
+		uint64_t user_data;
+		int res = ring_reap(&ring, &user_data);
+
+		if (user_data == CANCEL)
+			CHECK_RES(res, 0, "the cancel of a batch that waits at %d", at);
+		else
+			CHECK_RES(res, done ? done : -ECANCELED, "cancelled at %d", at);
+	}
+	for (int i = 0; i < N; i++)
+		if (i != at)
+			CHECK_RES(file_id(FIRST_TARGET + i), i < done ? ID_SOURCE + i : ID_BEFORE,
+				  "cancelled at %d: pair %d", at, i);
+	CHECK(file_id(FIRST_TARGET + at) < 0, "cancelled at %d, and it was replaced", at);
+
+	slow_fs_hold(fs, false);
+	CHECK_RES(ring_reap(&ring, NULL), BLOCKED, "the one before it");
+	close(queue);
+	close(slow);
+	io_uring_queue_exit(&ring);
+}
+
+static void cancelled(void)
+{
+	struct slow_fs *fs = slow_fs_mount();
+
+	for (int at = 0; at < N; at += 13) {
+		try_cancel(fs, at, 0);
+		try_cancel(fs, at, IOSQE_ASYNC);
+	}
+	slow_fs_unmount(fs);
 }
 
 /* The process ends while a batch is in a worker, or waits for one: nothing may be left behind. */
@@ -273,37 +324,20 @@ static void exit_in_flight(void)
 	slow_fs_unmount(fs);
 }
 
-/* Whether a worker was used can be seen, as the first request that is punted makes one: so each
- * case is a process of its own. */
-static void alone(void (*function)(void), const char *name)
-{
-	pid_t child = (pid_t)MUST(fork());
-	int status;
-
-	if (child == 0) {
-		test_start(name);
-		function();
-		exit(test_end());
-	}
-	MUST(waitpid(child, &status, 0));
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: status %#x", name, status);
-}
-
-#define ALONE(function) alone(function, "dup_batch_punt, " #function)
-
 int main(void)
 {
 	test_start("dup_batch_punt");
 	test_needs_batch();
-	ALONE(no_needless_worker);
-	ALONE(flush_inline);
-	ALONE(flush_async);
-	ALONE(flush_of_its_own);
-	ALONE(sources_are_kept);
-	ALONE(fails_in_a_worker);
-	ALONE(growth_first);
-	ALONE(growth_middle);
-	ALONE(growth_last);
-	ALONE(exit_in_flight);
+	ALONE(NULL, no_needless_worker);
+	ALONE(NULL, flush_inline);
+	ALONE(NULL, flush_async);
+	ALONE(NULL, flush_of_its_own);
+	ALONE(NULL, sources_are_kept);
+	ALONE(NULL, fails_in_a_worker);
+	ALONE(NULL, growth_first);
+	ALONE(NULL, growth_middle);
+	ALONE(NULL, growth_last);
+	ALONE(NULL, cancelled);
+	ALONE(NULL, exit_in_flight);
 	return test_end();
 }

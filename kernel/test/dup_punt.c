@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -148,23 +147,9 @@ static void no_needless_worker(void)
 	CHECK_RES(io_workers(), 0, "workers for what can be done at once");
 }
 
-static long table_size(void)
-{
-	FILE *status = fopen("/proc/self/status", "re");
-	char line[200];
-	long size = -1;
-
-	MUST(status ? 0 : -1);
-	while (fgets(line, sizeof(line), status))
-		if (sscanf(line, "FDSize: %ld", &size) == 1)
-			break;
-	fclose(status);
-	return size;
-}
-
 static void growth(bool fixed)
 {
-	long size = table_size();
+	long size = fd_table_size();
 	struct rlimit files;
 	int limit, last;
 
@@ -181,7 +166,7 @@ static void growth(bool fixed)
 		      .flags = fixed ? DUP_OLD_FIXED : 0),
 		  (int)size, "one beyond the table of %ld", size);
 	CHECK(io_workers() > 0, "the table grew within the submission");
-	CHECK(table_size() > size, "the table did not grow");
+	CHECK(fd_table_size() > size, "the table did not grow");
 	CHECK_RES(file_id((int)size), ID, "one beyond the table");
 	CHECK_RES(DUP(&ring, .fd = fixed ? 1 : source, .new_fd = limit - 1,
 		      .flags = fixed ? DUP_OLD_FIXED : 0),
@@ -245,35 +230,18 @@ static void source_is_kept(void)
 	}
 }
 
-static void alone(void (*function)(void), const char *name)
-{
-	pid_t child = (pid_t)MUST(fork());
-	int status;
-
-	if (child == 0) {
-		test_start(name);
-		start();
-		function();
-		exit(test_end());
-	}
-	MUST(waitpid(child, &status, 0));
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: status %#x", name, status);
-}
-
-#define ALONE(function) alone(function, "dup_punt, " #function)
-
 int main(void)
 {
 	test_start("dup_punt");
-	ALONE(no_needless_worker);
-	ALONE(flush_is_called);
-	ALONE(flush_from_fd);
-	ALONE(flush_from_slot);
-	ALONE(flush_async);
-	ALONE(slot_needs_no_worker);
-	ALONE(growth_from_fd);
-	ALONE(growth_from_slot);
-	ALONE(growth_shared);
-	ALONE(source_is_kept);
+	ALONE(start, no_needless_worker);
+	ALONE(start, flush_is_called);
+	ALONE(start, flush_from_fd);
+	ALONE(start, flush_from_slot);
+	ALONE(start, flush_async);
+	ALONE(start, slot_needs_no_worker);
+	ALONE(start, growth_from_fd);
+	ALONE(start, growth_from_slot);
+	ALONE(start, growth_shared);
+	ALONE(start, source_is_kept);
 	return test_end();
 }

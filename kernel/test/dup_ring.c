@@ -1,9 +1,8 @@
 /*
  * dup_ring.c - ring fds: never replaced, never put into a slot, and fine as the source of an fd.
  *
- * The process has a single thread while it tries, since then io_uring_enter() works on the table's
- * own reference to the ring: a DUP over it would free the ring under the call that runs the
- * request.
+ * The process has a single thread while it tries, so nobody but the table refers to the ring of
+ * which the fd is to be replaced, not even between two requests.
  */
 #include <errno.h>
 #include <fcntl.h>

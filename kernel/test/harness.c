@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -87,6 +88,24 @@ int test_end(void)
 {
 	printf("%s: %lu checks, %lu failed\n", test_name, checks, failures);
 	return failures || !checks ? EXIT_BAD : EXIT_GOOD;
+}
+
+void test_alone(void (*setup)(void), void (*function)(void), const char *name)
+{
+	pid_t child = (pid_t)MUST(fork());
+	char whole[100];
+	int status;
+
+	if (child == 0) {
+		snprintf(whole, sizeof(whole), "%s, %s", test_name, name);
+		test_start(whole);
+		if (setup)
+			setup();
+		function();
+		exit(test_end());
+	}
+	MUST(waitpid(child, &status, 0));
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: status %#x", name, status);
 }
 
 static void say_failure(const char *file, int line, const char *what, const char *format,
@@ -297,6 +316,20 @@ int fd_free_above(int from)
 }
 
 /* A file is released when the task that dropped it next returns to user space: give it time. */
+long fd_table_size(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	char line[200];
+	long size = -1;
+
+	MUST(status ? 0 : -1);
+	while (fgets(line, sizeof(line), status))
+		if (sscanf(line, "FDSize: %ld", &size) == 1)
+			break;
+	fclose(status);
+	return size;
+}
+
 bool pipe_hung_up(int read_end)
 {
 	struct pollfd poll_fd = { .fd = read_end };

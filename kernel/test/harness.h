@@ -57,6 +57,13 @@ void test_needs_batch(void);
 int test_end(void);
 
 /*
+ * Runs a part of a test in a process of its own, after SETUP if that is not NULL, and checks how it
+ * ends. Whether a worker was used can be seen there: see io_workers().
+ */
+#define ALONE(setup, function) test_alone(setup, function, #function)
+void test_alone(void (*setup)(void), void (*function)(void), const char *name);
+
+/*
  * Counts a check; when it fails, says where and what. With DUP_TEST_FIRST_FAILURE in the
  * environment the first one that fails ends the test, and nothing is waited for longer than
  * IMPATIENT_S: for kernel/test/mutants, which only has to know that a test fails.
@@ -97,6 +104,7 @@ int slot_id(struct io_uring *ring, int slot); /* the same for a direct descripto
 bool fd_open(int fd);
 bool fd_cloexec(int fd);
 int fd_free_above(int from);	 /* a number that is not in use */
+long fd_table_size(void);	 /* how many fds there is room for before the table has to grow */
 bool pipe_hung_up(int read_end); /* is the last write end gone? waits for it */
 bool pipe_alive(int read_end);	 /* is there a write end? does not wait */
 
