@@ -499,6 +499,10 @@ def test_private_tables():
     if ONE_TABLE:
         return
     with server("--fd-table", "private") as s:
+        for thread in s.threads():
+            # Its own listener, and the eventfd it is woken by: nothing that the others had open.
+            own = [file for file in s.files(thread) if file.startswith(("socket:", "anon_inode:[eventfd]"))]
+            check(len(own) == 2, f"the table of a worker has {own}")
         for _ in range(100):
             with s.connect() as c:
                 check(ask(c, GET_CLOSE)[0] == 200 and is_closed(c), "not served")

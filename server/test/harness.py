@@ -124,16 +124,22 @@ class Server:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def sockets(self):
-        """How many sockets the process has in its table of file descriptors."""
-        folder = f"/proc/{self.pid}/fd"
-        count = 0
+    def threads(self):
+        """The ids of its threads but the first."""
+        return [int(task) for task in os.listdir(f"/proc/{self.pid}/task") if int(task) != self.pid]
+
+    def files(self, thread=None):
+        """What is open in the table of the process, or of that thread, as the links in /proc say."""
+        folder = f"/proc/{self.pid}/task/{thread or self.pid}/fd"
         for name in os.listdir(folder):
             try:
-                count += os.readlink(f"{folder}/{name}").startswith("socket:")
+                yield os.readlink(f"{folder}/{name}")
             except FileNotFoundError:
                 pass
-        return count
+
+    def sockets(self):
+        """How many sockets the process has in its table of file descriptors."""
+        return sum(file.startswith("socket:") for file in self.files())
 
 
 def eventually_clean(server, sockets, accepted=None):

@@ -47,8 +47,8 @@ def restart_under_load():
     new.end()
     result = result.get("result", result)
     check(new.totals["accepts"] > 0 < old.totals["accepts"], "one of the two served nothing")
-    print(f"  {old.totals['accepts']} by the old server, {new.totals['accepts']} by the new, "
-          f"{result['failed']} lost {result['errors'] or ''}")
+    print(f"  {result['started'] / SECONDS:.0f} connections/s: {old.totals['accepts']} by the old server, "
+          f"{new.totals['accepts']} by the new, {result['failed']} lost {result['errors'] or ''}")
     return result["failed"], result["started"]
 
 
