@@ -3,6 +3,11 @@
  * What a worker counts. Each worker has its own block on cache lines of its own and is its only
  * writer, so counting is a plain add; the main thread reads the blocks at any time, with relaxed
  * loads, and adds them up for the totals line and for /metrics.
+ *
+ * What it costs, by test/counting on two cores of a virtual machine (path direct, one request a
+ * connection, 15 rounds, two standard errors): without any counting a connection takes 157 ns more
+ * +- 1116, of 17 us, so by leaving it out nothing can be seen here. Done a thousand times over, it
+ * can: at most 3.7 +- 0.8 ns a connection.
  */
 #ifndef SERVER_COUNTERS_H
 #define SERVER_COUNTERS_H
@@ -58,10 +63,12 @@ struct counters {
 #undef X
 } __attribute__((aligned(64)));
 
-/* For the worker that owns the block. */
+/* For the worker that owns the block. (test/counting, which measures them, brings its own.) */
+#ifndef count_add
 #define count_add(field, n) __atomic_store_n(&(field), (field) + (uint64_t)(n), __ATOMIC_RELAXED)
-#define count(field)	    count_add(field, 1)
 #define count_set(field, n) __atomic_store_n(&(field), (uint64_t)(n), __ATOMIC_RELAXED)
+#endif
+#define count(field) count_add(field, 1)
 
 /* Adds BLOCK, which its worker may be writing, to SUM. Peaks add up too: an upper bound. */
 void counters_add(struct counters *sum, const struct counters *block);
