@@ -26,14 +26,16 @@ static void set_acquisitions(json_t *lock, const struct lock_counts *d, json_t *
 	double empty = EMPTY_COSTS * total(totals, "accept_empty") / n;
 	double sweeps = SWEEP_COSTS * total(totals, "swept") / n;
 	bool seen = d->seen & LOCK_ACQUISITIONS, apart = d->seen & LOCK_NEIGHBOURS;
+	/* other people's servers do not say how often they found nothing */
+	bool told = seen && json_object_get(totals, "accept_empty");
 	double theirs = apart ? d->neighbour_acquisitions
 			      : NEIGHBOUR_COSTS * total(totals, "neighbour_opens");
 
 	set_figure(lock, "acquisitions", seen, d->acquisitions);
 	set_figure(lock, "acquisitions_per_connection", seen, d->acquisitions / n);
-	set_figure(lock, "empty_accept_acquisitions_per_connection", seen, empty);
-	set_figure(lock, "sweep_acquisitions_per_connection", seen, sweeps);
-	set_figure(lock, "other_acquisitions_per_connection", seen && (apart || !neighbours),
+	set_figure(lock, "empty_accept_acquisitions_per_connection", told, empty);
+	set_figure(lock, "sweep_acquisitions_per_connection", told, sweeps);
+	set_figure(lock, "other_acquisitions_per_connection", told && (apart || !neighbours),
 		   d->acquisitions / n - empty - sweeps);
 	if (neighbours)
 		set_figure(lock, "neighbour_acquisitions_per_connection", seen, theirs / n);

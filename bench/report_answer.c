@@ -103,6 +103,7 @@ static void print_counts(FILE *out, const struct overview *o, size_t m, const ch
 
 static void print_how_many(FILE *out, const struct overview *o)
 {
+	const char *rival;
 	double dup, best;
 	size_t m;
 
@@ -119,9 +120,8 @@ static void print_how_many(FILE *out, const struct overview *o)
 		return;
 	}
 	dup = own_count(cell_of(o, m, "dup", &figure_acquisitions));
-	best = sees_count(o, m, "multishot")
-		       ? own_count(cell_of(o, m, "multishot", &figure_acquisitions))
-		       : own_count(cell_of(o, m, "epoll", &figure_acquisitions));
+	rival = sees_count(o, m, "multishot") ? "multishot" : "epoll";
+	best = own_count(cell_of(o, m, rival, &figure_acquisitions));
 	fprintf(out, "A connection takes the lock %.2f times with `dup`", dup);
 	print_counts(out, o, m, ", ");
 	fprintf(out, " (machine %c, %.0f workers)", report_letter(m), o->workers);
@@ -132,8 +132,10 @@ static void print_how_many(FILE *out, const struct overview *o)
 	else
 		fprintf(out,
 			": replacing the fd of a finished connection saves %.0f %% of the "
-			"acquisitions of a path that has real fds.\n",
-			100 * (1 - dup / best));
+			"acquisitions of `%s`, %s.\n",
+			100 * (1 - dup / best), rival,
+			strcmp(rival, "epoll") ? "the same loop with fds of its own"
+					       : "empty accepts apart");
 }
 
 /* The path of a machine that stands for "what DUP would bring". */
@@ -194,6 +196,7 @@ static void print_verdict(FILE *out, const struct overview *o, size_t m, const c
 static void print_what_it_is_worth(FILE *out, const struct overview *o)
 {
 	const char *separator = "";
+	bool has_dup = false;
 
 	fprintf(out, "2. **In speed.** ");
 	for (size_t m = 0; m < o->n; m++) {
@@ -207,16 +210,20 @@ static void print_what_it_is_worth(FILE *out, const struct overview *o)
 		fprintf(out, ") ");
 		if (strcmp(label, "dup"))
 			fprintf(out, "there is no `IORING_OP_DUP`; ");
+		has_dup = has_dup || !strcmp(label, "dup");
 		fprintf(out, "`%s` has ", label);
 		print_verdict(out, o, m, label, rivals[0]);
 		fprintf(out, ", and ");
 		print_verdict(out, o, m, label, rivals[1]);
 		separator = ". ";
 	}
-	fprintf(out,
-		*separator
-			? ".\n"
-			: "No speed was measured on a kernel that leaves its locks uncounted.\n");
+	if (!*separator)
+		fprintf(out,
+			"No speed was measured on a kernel that leaves its locks uncounted.\n");
+	else if (!has_dup)
+		fprintf(out, ". Of the speed of `dup` itself there is no record here.\n");
+	else
+		fprintf(out, ".\n");
 }
 
 /* The cell that waits the longest, of those where waits and CPU time mean something. */
@@ -272,8 +279,8 @@ static void print_neighbours(FILE *out, const struct overview *o)
 	record_number(cell->first, "cell", "neighbours", &neighbours);
 	report_label(cell->first, label, sizeof(label));
 	fprintf(out,
-		"With %.0f threads beside it that do nothing but open and close files it is %.1f ns "
-		"(machine %c, `%s`). ",
+		"With %.0f threads beside the server's that do nothing but open and close files, the "
+		"longest wait is %.1f ns (machine %c, `%s`). ",
 		neighbours, report_figure_of(cell, &figure_wait).median, report_letter(m), label);
 }
 
@@ -329,7 +336,7 @@ static void print_heads(FILE *out, const struct overview *o)
 			continue;
 		if (report_counts_locks(&o->data->machines[m])) {
 			fprintf(out,
-				"| %c: acquisitions per connection | of these by empty accepts "
+				"| %c: acquisitions per connection | of these by empty accepts (2 each) "
 				"| %c: contentions per 1000 ",
 				letter, letter);
 			columns += 3;
@@ -392,7 +399,7 @@ static void print_table(FILE *out, const struct overview *o)
 	fprintf(out,
 		"## The table\n\nMedians, %.0f workers (a plain loop, nginx and haproxy: as many "
 		"threads or processes), one request a connection. Columns of different machines do not "
-		"compare: A kernel that counts its locks is slowed by it, an emulated CPU is no CPU.\n\n",
+		"compare: counting its locks slows a kernel, and an emulated CPU is no CPU.\n\n",
 		o->workers);
 	for (size_t m = 0; m < o->n; m++) {
 		fprintf(out, "- machine %c: ", report_letter(m));
@@ -484,11 +491,12 @@ static void print_against_private(FILE *out, const struct overview *o)
 			cell_of(o, m, "epoll, private tables", &figure_contentions),
 			&figure_contentions);
 
-		if (own.n && shared.n)
+		/* where nobody ever waits there is nothing to tell them apart by */
+		if (own.n && shared.n && (own.median > 0 || shared.median > 0))
 			fprintf(out,
-				"- Against a table a thread (`unshare(CLONE_FILES)`): `epoll` has %.2f "
-				"contentions per 1000 connections with it, %.2f without (machine %c, "
-				"%zu and %zu runs).\n",
+				"- Against a table a thread (`unshare(CLONE_FILES)`), which nobody "
+				"else can be waited for at: `epoll` has %.2f contentions per 1000 "
+				"connections with it, %.2f without (machine %c, %zu and %zu runs).\n",
 				own.median, shared.median, report_letter(m), own.n, shared.n);
 	}
 }

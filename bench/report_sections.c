@@ -42,12 +42,23 @@ static const struct report_cell *cell_at(const struct report_pivot *p, size_t ro
 	return report_pivot_cell(p, row, column, figure_of(shown, p));
 }
 
-static bool any_figure(const struct report_pivot *p, const struct shown *shown)
+static bool any_figure(const struct report_machine *machine, const struct report_pivot *p,
+		       const struct shown *shown)
 {
-	for (size_t r = 0; r < p->n_rows; r++)
-		for (size_t c = 0; c < p->n_columns; c++)
-			if (report_figure_of(cell_at(p, r, c, shown), figure_of(shown, p)).n)
+	const struct report_figure *figure = figure_of(shown, p);
+
+	for (size_t r = 0; r < p->n_rows; r++) {
+		for (size_t c = 0; c < p->n_columns; c++) {
+			const struct report_cell *cell = cell_at(p, r, c, shown);
+			struct ratio ratio;
+
+			if (shown->base
+				    ? cell && report_compare(cell, report_baseline(machine, cell),
+							     figure, &ratio) != NOT_COMPARED
+				    : report_figure_of(cell, figure).n > 0)
 				return true;
+		}
+	}
 	return false;
 }
 
@@ -55,7 +66,7 @@ static bool any_figure(const struct report_pivot *p, const struct shown *shown)
 static void print_pivot(FILE *out, const struct report_machine *machine, const char *experiment,
 			const struct report_pivot *p, const struct shown *shown)
 {
-	if (!any_figure(p, shown))
+	if (!any_figure(machine, p, shown))
 		return;
 	fprintf(out, "%s:\n\n| path ", shown->caption);
 	for (size_t c = 0; c < p->n_columns; c++) {
@@ -126,7 +137,8 @@ static const struct shown waits = { &figure_wait, NULL, "Wait for file_lock, ns 
 static const struct shown holds = { &figure_hold, NULL, "Hold of file_lock, ns per acquisition" };
 static const struct shown rates = { NULL, NULL, "Connections/s" };
 static const struct shown rate_ratios = { NULL, &figure_rate,
-					  "Connections/s, ratio to `epoll` (95 % interval)" };
+					  "Connections/s, ratio to `epoll` with the same options "
+					  "(95 % interval)" };
 static const struct shown cpus = { &figure_cpu, NULL, "Server CPU, us per connection" };
 static const struct shown medians = { &figure_p50, NULL,
 				      "Median time of a connection from its intended start, us" };
@@ -208,7 +220,7 @@ static void print_targets(FILE *out, const struct report_machine *machine,
 	if (!best || (!bare && !nginx) || report_is_emulated(machine))
 		return;
 	fprintf(out,
-		"The targets, for the path that takes the least CPU, `%s`:\n\n"
+		"What this project set itself, for the path that takes the least CPU, `%s`:\n\n"
 		"| what | target | measured (95 %% interval) | |\n|---|---|---|---|\n",
 		label);
 	print_target(out, best, bare, "the bare loop", &figure_cpu, 1, false);
@@ -406,8 +418,9 @@ static void print_machine_part(FILE *out, const struct section *section,
 
 static bool is_shown(const struct section *section, const struct report_machine *machine)
 {
-	return report_counts_locks(machine) ? section->on_counting[0] != NULL
-					    : section->elsewhere[0] || section->more;
+	if (report_counts_locks(machine))
+		return section->on_counting[0] || section->more == print_parked;
+	return section->elsewhere[0] || section->more;
 }
 
 static void print_section(FILE *out, const struct report_data *data, const struct section *section,

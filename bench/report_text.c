@@ -5,6 +5,7 @@
 #include "record.h"
 
 #include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #define BOOTSTRAP_SEED 1
@@ -89,6 +90,7 @@ void report_print_ratio(FILE *out, const struct report_cell *cell, const struct 
 			const struct report_figure *f)
 {
 	struct ratio r;
+	int digits;
 
 	switch (report_compare(cell, base, f, &r)) {
 	case NOT_COMPARED:
@@ -101,7 +103,10 @@ void report_print_ratio(FILE *out, const struct report_cell *cell, const struct 
 		fprintf(out, "%.2f (%.2f to %.2f), no claim", r.value, r.low, r.high);
 		break;
 	default:
-		fprintf(out, "**%.2f** (%.2f to %.2f)", r.value, r.low, r.high);
+		/* a claim leaves out 1, and has to look so */
+		digits = fabs(r.low - 1) < 0.005 || fabs(r.high - 1) < 0.005 ? 4 : 2;
+		fprintf(out, "**%.*f** (%.*f to %.*f)", digits, r.value, digits, r.low, digits,
+			r.high);
 	}
 }
 

@@ -272,7 +272,10 @@ static void test_targets(void)
 	add_one_core(records, "bare", 8, 39000);
 	add_one_core(records, "nginx", 16, 20000);
 	text = make(records);
-	CHECK(has_line(text, "The targets, for the path that takes the least CPU, `direct`", ""));
+	CHECK(has_line(
+		text,
+		"What this project set itself, for the path that takes the least CPU, `direct`",
+		""));
 	CHECK(has_line(text, "of the bare loop | at most 1.0 | 1.12 (", "| missed |"));
 	CHECK(has_line(text, "of nginx | at most 0.6 | 0.56 (", "| met |"));
 	CHECK(has_line(text, "of the bare loop | at least 1.0 | 1.03 (", "| met |"));
