@@ -141,20 +141,34 @@ class Server:
         """How many sockets the process has in its table of file descriptors."""
         return sum(file.startswith("socket:") for file in self.files())
 
+    def slots(self):
+        """How many slots of its rings hold a socket: proc(5) has nothing of it, io_uring/fdinfo.c shows them."""
+        folder = f"/proc/{self.pid}"
+        texts = []
+        for name in os.listdir(f"{folder}/fd"):
+            try:
+                if os.readlink(f"{folder}/fd/{name}") == "anon_inode:[io_uring]":
+                    with open(f"{folder}/fdinfo/{name}", encoding="ascii") as file:
+                        texts.append(file.read())
+            except FileNotFoundError:
+                pass
+        return sum(len(re.findall(r"^ *\d+: socket:", text, re.MULTILINE)) for text in texts)
+
 
 def eventually_clean(server, sockets, accepted=None):
     """
     Waits until nothing is left of clients that have gone, and gives the totals. SOCKETS is how many the server keeps,
-    its listeners; ACCEPTED how many connections there were, if some of them may still wait to be accepted.
+    its listeners, none of them in a slot; ACCEPTED how many connections there were, if some of them may still wait to be accepted.
     """
     def left_over():
-        totals, found = server.now(), server.sockets()
+        totals, found, slots = server.now(), server.sockets(), server.slots()
         ended = totals["closed"] + totals["refused"]
         return [message for wrong, message in (
             (accepted not in (None, totals["accepts"]), f"{totals['accepts']} of {accepted} accepted"),
             (totals["conns_now"], f"{totals['conns_now']} connections are left over"),
             (totals["parked_now"], f"{totals['parked_now']} parked connections are left over"),
             (found > sockets, f"{found} sockets are open, {found - sockets} too many"),
+            (slots, f"{slots} sockets are left over in slots"),
             (totals["accepts"] != ended, f"{totals['accepts']} accepted, {ended} closed or refused"),
         ) if wrong]
 
