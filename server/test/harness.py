@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Starts an accept-server for a test, and talks to it as clients nobody would want."""
 
+import atexit
 import os
 import re
 import select
@@ -45,6 +46,7 @@ class Server:
             [binary, "--port", "0", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, **(environment or {})})
+        atexit.register(self.process.kill)  # if it still runs: a test that fails leaves nothing behind
         self.first = self.read_line()
         match = re.search(r"listen=\[?([^\]\s]*?)\]?:(\d+) ", self.first)
         if not match:
