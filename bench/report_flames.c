@@ -17,6 +17,8 @@ static const struct {
 	{ "file_lock", "of that, taking and leaving file_lock" },
 	{ "file_lock_slow_path", "of that, in the spin lock's slow path" },
 	{ "any_slow_path", "the slow path of any spin lock" },
+	{ "socket_slow_path",
+	  "of that, of a socket's lock, which the softirq with its data takes too" },
 };
 
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))

@@ -32,6 +32,7 @@ summary.json, schema "accept-flames/1":
         file_lock                    of it: taking and leaving file_lock
         file_lock_slow_path          of that: in the spin lock's slow path
         any_slow_path                the slow path of every spin lock
+        socket_slow_path             of that: under the lock of a socket
     waits                   {visible: false, reason}, or {visible: true, connections, neighbours,
                             blind, workers: {contentions, wait_ns}, others: {...}, picture, folded}
                             of a turn of its own; others are the neighbours, further threads of the
@@ -184,7 +185,7 @@ class Path:
 
 def summary_of(path, frequency):
     names = ("allocation", "close", "replace", "fd_table", "file_lock", "file_lock_slow_path",
-             "any_slow_path")
+             "any_slow_path", "socket_slow_path")
     return {
         "accept": path.accept, "connections": path.connections, "samples": path.counts["all"],
         "server_cpu_us_per_connection":

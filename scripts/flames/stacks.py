@@ -44,6 +44,8 @@ OWN = "what_only_this_path_does"
 # (_raw_spin_lock jumps to its slow path, and is then not on the stack.)
 LOCK = re.compile(r"(_raw_spin_(un)?lock|\w*spin_lock_slowpath|__raw_callee_save___pv_queued_spin_unlock)$")
 SLOW_PATH = re.compile(r"\w*spin_lock_slowpath$")
+# A socket has a spinlock of its own, which the softirq that brings its data takes as well.
+SOCKET_LOCK = re.compile(r"(_*lock_sock\w*|release_sock)$")
 
 
 class Broken(Exception):
@@ -141,13 +143,15 @@ def count(stacks):
     """Samples under each part of the fd table's code, under its lock, and what is unknown."""
     result = collections.Counter({name: 0 for name in (
         "all", "unknown", "allocation", "close", "replace", "fd_table", "file_lock",
-        "file_lock_slow_path", "any_slow_path")})
+        "file_lock_slow_path", "any_slow_path", "socket_slow_path")})
     for stack, n in stacks.items():
         names = [plain(frame) for frame in stack.split(";")]
         slow = any(SLOW_PATH.match(name) for name in names)
         result["all"] += n
         result["unknown"] += n if UNKNOWN in names else 0
         result["any_slow_path"] += n if slow else 0
+        if slow and any(SOCKET_LOCK.match(name) for name in names):
+            result["socket_slow_path"] += n
         where = place(stack)
         if where:
             locked = "@file_lock" in label(stack)
