@@ -24,8 +24,10 @@ struct lock_waits {
 
 #include "lock.h"
 
-/* A call path of threads of one name: return addresses in the kernel, the innermost first; none
- * when it was lost. */
+/*
+ * A call path of threads of one name: return addresses in the kernel, the innermost first; none
+ * when it was lost.
+ */
 struct lock_wait_path {
 	char thread[16];
 	size_t depth;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What an instrument saw over a load, as the record has it: per connection, and of what it
- * consists. */
+/*
+ * What an instrument saw over a load, as the record has it: per connection, and of what it
+ * consists.
+ */
 #ifndef BENCH_LOCK_JSON_H
 #define BENCH_LOCK_JSON_H
 

@@ -32,8 +32,9 @@ void report_csv(FILE *out, json_t *records);
 int report_command(int argc, char **argv);
 int compare_command(int argc, char **argv);
 
-/* Reads records and notes the file in each. false: said why on stderr, after "accept-bench COMMAND:
- * " */
+/*
+ * Reads records and notes the file in each. false: said why on stderr, as "accept-bench COMMAND: ..."
+ */
 bool report_read(const char *command, const char *path, json_t *records);
 
 #endif

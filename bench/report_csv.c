@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The records as a table for other programs: one line a record, an empty field for what was not
- * seen. */
+/*
+ * The records as a table for other programs: one line a record, an empty field for what was not
+ * seen.
+ */
 #include "record.h"
 #include "report.h"
 

@@ -33,8 +33,10 @@ struct accept_path {
 	/* Replaces the whole event loop; only epoll does. The rest is unused then. */
 	void (*run)(struct worker *w);
 
-	/* Starts accepting: an OP_ACCEPT or OP_LISTEN in flight. While draining, one that takes
-	 * what is queued and does not wait: it fails with EAGAIN when that was all. */
+	/*
+	 * Starts accepting: an OP_ACCEPT or OP_LISTEN in flight. While draining, one that takes
+	 * what is queued and does not wait: it fails with EAGAIN when that was all.
+	 */
 	void (*arm)(struct worker *w);
 
 	/* OP_LISTEN: the listener is readable. */
@@ -60,8 +62,10 @@ struct accept_path {
 	void (*opened)(struct worker *w, struct conn *c, int res);
 	void (*slot_closed)(struct worker *w, struct conn *c, int res);
 
-	/* Gives up C's descriptor: with an OP_RETIRE whose completion ends C, or at once, then by
-	 * worker_conn_end(). */
+	/*
+	 * Gives up C's descriptor: with an OP_RETIRE whose completion ends C, or at once, then by
+	 * worker_conn_end().
+	 */
 	void (*retire)(struct worker *w, struct conn *c);
 
 	/* retire() is a single request and may be linked behind the connection's last send. */

@@ -184,8 +184,10 @@ static void open_signals(struct server *s)
 {
 	sigset_t set;
 
-	/* Blocked before the workers start, so that they inherit it and only the signalfd gets
-	 * them. */
+	/*
+	 * Blocked before the workers start, so that they inherit it and only the signalfd gets
+	 * them.
+	 */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

@@ -54,8 +54,8 @@ void metrics_serve(int listener, struct counters *const *blocks, unsigned n)
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0) {
-		poll(NULL, 0,
-		     100); /* out of descriptors, say: the client is still there, no spin */
+		/* out of descriptors, say: the client is still there, no spin */
+		poll(NULL, 0, 100);
 		return;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));

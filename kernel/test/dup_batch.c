@@ -266,8 +266,10 @@ static void check_positions(void)
 	for (enum fault fault = 0; fault < FAULTS; fault++)
 		for (unsigned at = 0; at < PAIRS; at++)
 			for (int slots = 0; slots < 2; slots++) {
-				/* the other bits in turn: every position has both sources, all bits
-				 * come by */
+				/*
+				 * the other bits in turn: every position has both sources, all bits
+				 * come by
+				 */
 				int kind = (slots ? FROM_SLOT : 0) | (int)(at * 2 % KINDS & ~1U);
 
 				/* a slot and an fd of the same number are two things */

@@ -19,8 +19,10 @@
 
 enum { CONNECTIONS = 64, FD_POOL = 300, WINDOWS = 5 };
 
-/* what one window may have besides, of a few numbers that the path allocates only once and of other
- * processes */
+/*
+ * what one window may have besides, of a few numbers that the path allocates only once and of other
+ * processes
+ */
 #define TOLERANCE 0.25
 
 struct path {

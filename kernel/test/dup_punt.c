@@ -201,8 +201,10 @@ static void growth_shared(void)
 	growth(false);
 }
 
-/* the source is that of the submission: whatever happens to its number before the worker comes to
- * it */
+/*
+ * the source is that of the submission: whatever happens to its number before the worker comes to
+ * it
+ */
 static void source_is_kept(void)
 {
 	int replaced = flush_file_make();

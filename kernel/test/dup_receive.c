@@ -133,8 +133,10 @@ static const char *const way_names[] = { "FIXED_FD_INSTALL",
 					 "DUP_BATCH of fds",
 					 "DUP_BATCH of slots that fails before it" };
 
-/* The socket is the second of two pairs; FIRST is the source of the other. Gives the socket's new
- * number. */
+/*
+ * The socket is the second of two pairs; FIRST is the source of the other. Gives the socket's new
+ * number.
+ */
 static int carry_out_batch(int first, int socket, unsigned flags, bool fails)
 {
 	struct dup_pair pairs[] = { { first, FD_TARGET + 1 }, { socket, FD_TARGET } };
@@ -205,8 +207,10 @@ static long class_after(enum way way)
 	if (class_of(address.sin_port) != CLASS_MADE)
 		return -1;
 	if (keeps_fd) {
-		/* moving the process changes what it has fds of: it is received in the class it was
-		 * made in */
+		/*
+		 * moving the process changes what it has fds of: it is received in the class it was
+		 * made in
+		 */
 		result = carry_out(way, fd);
 		CHECK(result >= 0, "%s: %s", way_names[way], res_name(result));
 	} else {

@@ -56,8 +56,10 @@ int main(void)
 			CHECK_RES(file_id(LIMIT - 1), ID, "the last number below the limit");
 			close(LIMIT - 1);
 
-			/* the limit of now counts, not that of when the ring or its workers were
-			 * made */
+			/*
+			 * the limit of now counts, not that of when the ring or its workers were
+			 * made
+			 */
 			limit_to(LIMIT - 1);
 			CHECK_RES(do_dup(&ring, &dup), -EBADF, "after the limit was lowered");
 			limit_to(LIMIT);

@@ -284,8 +284,10 @@ static void do_link(struct worker *w)
 			 */
 			if (sent->shared)
 				count = i + 1;
-			/* refused when it is taken in: then the whole link is cancelled, also what
-			 * is before it */
+			/*
+			 * refused when it is taken in: then the whole link is cancelled, also what
+			 * is before it
+			 */
 			if (dup.flags & ~7U || sent->expected == -EINVAL) {
 				dup = (struct dup){ .fd = NO_FD, .new_fd = w->first_fd };
 				*sent = (struct sent){ .expected = -EBADF };
@@ -303,8 +305,10 @@ static void do_link(struct worker *w)
 	reap(w, count);
 }
 
-/* A source for a batch, as a number and what is there; seldom nothing, since that is the batch's
- * end. */
+/*
+ * A source for a batch, as a number and what is there; seldom nothing, since that is the batch's
+ * end.
+ */
 static int draw_batch_source(struct worker *w, bool from_slots, int32_t *number)
 {
 	int id = ID_NONE;
@@ -582,8 +586,10 @@ static void run_epoch(unsigned epoch)
 	}
 	ring_open(&sleeper_ring, 4, 0);
 	MUST(pipe2(sleeper_pipe, O_CLOEXEC));
-	/* the lowest numbers that are free, which open() picks: nothing below may come or go from
-	 * here on */
+	/*
+	 * the lowest numbers that are free, which open() picks: nothing below may come or go from
+	 * here on
+	 */
 	first_shared = (int)MUST(fcntl(files[0], F_DUPFD, 0));
 	MUST(-pthread_create(&sleeper, NULL, sleep_and_be_replaced, NULL));
 	for (unsigned i = 0; i < threads; i++)

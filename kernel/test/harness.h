@@ -128,8 +128,10 @@ unsigned slow_fs_flushes(struct slow_fs *fs);
 unsigned slow_fs_releases(struct slow_fs *fs);
 bool slow_fs_gave_up(struct slow_fs *fs); /* was a FLUSH held for wait_ms() and then let go? */
 
-/* how many io-wq workers this process has: one comes into being with the first request that is
- * punted */
+/*
+ * how many io-wq workers this process has: one comes into being with the first request that is
+ * punted
+ */
 int io_workers(void);
 
 /*
