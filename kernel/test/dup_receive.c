@@ -5,8 +5,9 @@
  * class, put into a slot, the process moves to another class (which reaches the sockets it has fds
  * of, and not those in slots), and the slot becomes an fd: what class the socket has then,
  * sock_diag tells. DUP of a slot must do what FIXED_FD_INSTALL does; DUP of an fd, like dup2(),
- * must do nothing. The same goes for a batch, and a pair of it that is not done leaves its socket
- * as it is.
+ * must do nothing: there it is another process that duplicates, one that shares the table and was
+ * in the other class before the socket was there. The same goes for a batch, and a pair of it that
+ * is not done leaves its socket as it is.
  *
  * Needs root, and the net_cls controller (cgroup v1).
  */
@@ -17,11 +18,15 @@
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -188,6 +193,61 @@ static int carry_out(enum way way, int fd)
 	}
 }
 
+/*
+ * A process with the same fds and another class: duplicates the fd that comes out of the pipe
+ * FROM, once it has said on the pipe TO that it is where it should be.
+ */
+static void duplicate(enum way way, int from, int to)
+{
+	int fd, result;
+
+	ring_open(&ring, 8, 0);
+	move_to("receives");
+	MUST(write(to, "", 1));
+	MUST(read(from, &fd, sizeof(fd)));
+	result = carry_out(way, fd);
+	CHECK(result >= 0, "%s: %s", way_names[way], res_name(result));
+	io_uring_queue_exit(&ring);
+	_exit(result == FD_TARGET ? EXIT_GOOD : EXIT_BAD);
+}
+
+struct duplicator {
+	pid_t process;
+	int to, from; /* our ends of the pipes */
+	int theirs[2];
+};
+
+/* It has left its class before this returns. */
+static struct duplicator duplicator_start(enum way way)
+{
+	struct duplicator d;
+	int to[2], from[2];
+	char ready;
+
+	MUST(pipe2(to, O_CLOEXEC));
+	MUST(pipe2(from, O_CLOEXEC));
+	d = (struct duplicator){ .to = to[1], .from = from[0], .theirs = { to[0], from[1] } };
+	d.process = (pid_t)MUST(syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL));
+	if (d.process == 0)
+		duplicate(way, to[0], from[1]);
+	MUST(read(d.from, &ready, 1));
+	return d;
+}
+
+static void duplicator_run(const struct duplicator *d, enum way way, int fd)
+{
+	int status;
+
+	MUST(write(d->to, &fd, sizeof(fd)));
+	MUST(waitpid(d->process, &status, 0));
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: status %#x", way_names[way],
+	      status);
+	close(d->to);
+	close(d->from);
+	close(d->theirs[0]);
+	close(d->theirs[1]);
+}
+
 /* the class of a socket after it was received in that way; -1 if the kernel does not tell classes
  */
 static long class_after(enum way way)
@@ -196,10 +256,13 @@ static long class_after(enum way way)
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
 	bool keeps_fd = way == BY_DUP_OF_FD || way == BY_DUP2 || way == BY_BATCH_OF_FD;
-	int fd, result;
+	struct duplicator duplicator;
+	int fd, result = FD_TARGET;
 	unsigned class, not_done_class = 0;
 
 	move_to("made");
+	if (keeps_fd)
+		duplicator = duplicator_start(way);
 	fd = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	MUST(bind(fd, (struct sockaddr *)&address, sizeof(address)));
 	MUST(listen(fd, 1));
@@ -207,12 +270,7 @@ static long class_after(enum way way)
 	if (class_of(address.sin_port) != CLASS_MADE)
 		return -1;
 	if (keeps_fd) {
-		/*
-		 * moving the process changes what it has fds of: it is received in the class it was
-		 * made in
-		 */
-		result = carry_out(way, fd);
-		CHECK(result >= 0, "%s: %s", way_names[way], res_name(result));
+		duplicator_run(&duplicator, way, fd);
 	} else {
 		slot_set(&ring, SLOT, fd);
 		close(fd);
