@@ -53,9 +53,10 @@ static void print_self_check(FILE *out, const struct report_machine *machine, si
 		fprintf(out,
 			"- Machine %c, `" CELL_SELF_CHECK
 			"`, the load against a listener without descriptors inside the harness: "
-			"%.3f acquisitions per connection, which is what the harness and the rest of "
-			"the machine take.\n",
-			report_letter(index), s.median);
+			"%.3f acquisitions per connection (%s), which is what the harness and the "
+			"rest of the machine take.\n",
+			report_letter(index), s.median,
+			record_text(cell->first, "lock", "instrument"));
 	}
 }
 
@@ -108,6 +109,12 @@ static void print_once(FILE *out, json_t *records, const char *part, const char 
 static void print_bullet(FILE *out, json_t *text)
 {
 	fprintf(out, "- %s\n", json_string_value(text));
+}
+
+/* Why a cell has no instrument. */
+static void print_uncounted(FILE *out, json_t *reason)
+{
+	fprintf(out, "- cells without an instrument: %s\n", json_string_value(reason));
 }
 
 static void print_environment(FILE *out, const struct report_machine *machine)
@@ -196,7 +203,7 @@ static void print_blind(FILE *out, const struct report_data *data)
 				"- its CPU is emulated: counts are exact, its times are no CPU's "
 				"times, and its speeds compare with each other at most\n");
 		print_once(out, data->machines[m].all, "lock", "blind", print_bullet);
-		print_once(out, data->machines[m].all, "lock", "reason", print_bullet);
+		print_once(out, data->machines[m].all, "lock", "reason", print_uncounted);
 		print_self_check(out, &data->machines[m], m);
 		fprintf(out, "\n");
 	}

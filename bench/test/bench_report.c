@@ -104,7 +104,8 @@ static void test_report(void)
 	CHECK(!has_line(first, "| `direct`", "no claim"));
 	CHECK(has_line(first, "| `install` |", "no claim"));
 	CHECK(has_line(first, "machine B, `dup`", "skipped: no such opcode"));
-	CHECK(has_line(first, "- not visible on this kernel because", "of the test"));
+	CHECK(has_line(first, "- cells without an instrument: not visible on this kernel because",
+		       "of the test"));
 	CHECK(has_line(first, "**Machine A** (Linux 7.3-locks", "counts its locks"));
 	CHECK(has_line(first, "6 records of experiment `paths`", "revision"));
 	CHECK(has_line(first, "--preset quick --experiments paths --connections 7", ""));
