@@ -277,6 +277,8 @@ static void print_neighbours(FILE *out, const struct overview *o)
 	if (!cell)
 		return;
 	record_number(cell->first, "cell", "neighbours", &neighbours);
+	if (neighbours < 1)
+		return; /* with none of them it was longest: they did not matter */
 	report_label(cell->first, label, sizeof(label));
 	fprintf(out,
 		"With %.0f threads beside the server's that do nothing but open and close files, the "
@@ -439,6 +441,12 @@ void report_answer(FILE *out, const struct report_data *data)
 		"by each way Linux has of accepting one; what does that cost; and does it help to put a "
 		"new connection over the fd of a finished one (`IORING_OP_DUP`)?\n\n"
 		"## The answer\n\n");
+	if (o.workers < 1) {
+		fprintf(out,
+			"The experiment `paths`, which answers this, has no record here. What there is "
+			"is below.\n\n");
+		return;
+	}
 	print_how_many(out, &o);
 	print_what_it_is_worth(out, &o);
 	print_limits(out, &o);
