@@ -37,7 +37,7 @@ diff <(grep -oE '^ +--[a-z-]+' "$folder/stdout" | tr -d ' ' | sort -u) \
 expect 2 'two accept paths are needed'
 expect 2 'two accept paths are needed' epoll
 expect 2 'two accept paths are needed' epoll dup direct
-expect 2 'epol is no accept path' epol dup
+expect 2 'epol is no accept path that is drawn' epol dup
 expect 2 'the two paths are the same' dup dup
 expect 2 'unknown option --nonsense' epoll dup --nonsense
 expect 2 '--turns needs a value' epoll dup --turns
