@@ -130,7 +130,9 @@ def draw(out, lines, title, subtitle, unit, total, colours=None, narrowest=NARRO
     # It draws one line of title, and its frames reach up to there: the rest stands at the bottom.
     second = (f'<text text-anchor="middle" x="{WIDTH // 2}" y="{int(height[1]) - 5}" font-size="11" '
               f'font-family="Verdana" fill="rgb(60,60,60)">{subtitle}</text>')
-    out.write_text(result.stdout.removesuffix("</svg>\n") + second + "\n</svg>\n")
+    # The notes of its script are for those who work on it; whose it is stays, in the file's head.
+    picture = re.sub(r"(?m)^[ \t]*//.*\n", "", result.stdout.removesuffix("</svg>\n"))
+    out.write_text(picture + second + "\n</svg>\n")
 
 
 def escape(text):
