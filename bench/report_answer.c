@@ -502,9 +502,9 @@ static void print_against_private(FILE *out, const struct overview *o)
 		/* where nobody ever waits there is nothing to tell them apart by */
 		if (own.n && shared.n && (own.median > 0 || shared.median > 0))
 			fprintf(out,
-				"- Against a table a thread (`unshare(CLONE_FILES)`), which nobody "
-				"else can be waited for at: `epoll` has %.2f contentions per 1000 "
-				"connections with it, %.2f without (machine %c, %zu and %zu runs).\n",
+				"- Against a table a thread (`unshare(CLONE_FILES)`), where there is "
+				"nobody to wait for: `epoll` has %.2f contentions per 1000 connections "
+				"with it, %.2f without (machine %c, %zu and %zu runs).\n",
 				own.median, shared.median, report_letter(m), own.n, shared.n);
 	}
 }
