@@ -6,9 +6,7 @@
  * that both runs have
  *
  *	- counts (acquisitions per connection, without empty accepts and sweeps) have to be the same
- *	  within COUNT_APART or overlap, smallest to largest run. Those of dup-batch have to be at
- *	  most 1: below that they say how many connections a pass found, which other load on the
- *	  machine changes;
+ *	  within COUNT_APART or overlap, smallest to largest run;
  *	- the ratio to epoll in A over that in B has an interval of its own, from the repetitions of
  *	  all four cells; it has to hold 1.
  *
@@ -68,12 +66,6 @@ static void print_cell(const struct report_cell *cell)
 		printf("%s: %s, %.0f workers", report_experiment(cell->first), label, workers);
 }
 
-/* How much of one acquisition a connection has depends on how many came with it. */
-static bool is_batched(const struct report_cell *cell)
-{
-	return !strcmp(record_text(cell->first, "cell", "accept"), "dup-batch");
-}
-
 static void compare_counts(struct comparison *c, const struct report_cell *a,
 			   const struct report_cell *b)
 {
@@ -83,8 +75,7 @@ static void compare_counts(struct comparison *c, const struct report_cell *a,
 	if (!x.n || !y.n)
 		return;
 	c->counts++;
-	if (fabs(x.median - y.median) <= COUNT_APART || (x.min <= y.max && y.min <= x.max) ||
-	    (is_batched(a) && fmax(x.max, y.max) <= 1 + COUNT_APART))
+	if (fabs(x.median - y.median) <= COUNT_APART || (x.min <= y.max && y.min <= x.max))
 		return;
 	c->counts_apart++;
 	printf("  count apart: ");

@@ -289,10 +289,9 @@ static size_t calls_callers(struct lock_instrument *self, struct lock_caller *ca
 const struct lock_instrument lock_calls_instrument = {
 	.name = "calls",
 	.scope = "the server's calls of the functions that take file_lock",
-	.blind =
-		"fentry counts the calls of alloc_fd, put_unused_fd, file_close_fd, io_close, "
-		"replace_fd, replace_fds, dup2 and dup3, not the lock itself: a further caller would "
-		"be missed, and waits and holds are not seen",
+	.blind = "fentry counts the calls of alloc_fd, put_unused_fd, file_close_fd, io_close, "
+		 "replace_fd, dup2 and dup3, not the lock itself: a further caller would "
+		 "be missed, and waits and holds are not seen",
 	.one_process = true,
 	.start = calls_start,
 	.aim = calls_aim,

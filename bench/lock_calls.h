@@ -7,17 +7,13 @@
 #ifndef BENCH_LOCK_CALLS_H
 #define BENCH_LOCK_CALLS_H
 
-/*
- * alloc_fd: every new number. replace_fd: IORING_OP_DUP. replace_fds: IORING_OP_DUP_BATCH, which
- * calls it anew for each hold.
- */
+/* alloc_fd: every new number. replace_fd: IORING_OP_DUP. */
 #define LOCK_CALLS_EACH(X)                                                                         \
 	X(CALL_ALLOC_FD, alloc_fd)                                                                 \
 	X(CALL_PUT_UNUSED_FD, put_unused_fd)                                                       \
 	X(CALL_FILE_CLOSE_FD, file_close_fd)                                                       \
 	X(CALL_FILE_CLOSE_FD_LOCKED, file_close_fd_locked)                                         \
 	X(CALL_REPLACE_FD, replace_fd)                                                             \
-	X(CALL_REPLACE_FDS, replace_fds)                                                           \
 	X(CALL_DUP2, __x64_sys_dup2)                                                               \
 	X(CALL_DUP3, __x64_sys_dup3)
 

@@ -31,7 +31,7 @@ const char *const matrix_accepts[] = {
 	"epoll", "accept4", "multishot", "install", "dup3", "dup", "direct",
 	"bare", "bare-tuned", "nginx", "haproxy",
 	UNPARKED, "epoll-deferred", "multishot-deferred", "direct-deferred", "direct-gathered",
-	"direct-apart", "dup-batch", NULL
+	"direct-apart", NULL
 };
 /* clang-format on */
 const char *const matrix_fd_tables[] = { "shared", "private", NULL };

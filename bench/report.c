@@ -272,6 +272,11 @@ static void print_bad(FILE *out, const struct report_data *data)
 	}
 	fprintf(out, json_object_size(lines) ? "\n" : "None.\n\n");
 	json_decref(lines);
+	json_object_foreach (data->unknown, line, times)
+		fprintf(out,
+			"In no table: %lld records of the path `%s`, which this program does not "
+			"have.\n\n",
+			json_integer_value(times), line);
 }
 
 static void print_what_would_change_it(FILE *out)

@@ -85,8 +85,7 @@ static double own_count(const struct report_cell *cell)
 
 static void print_counts(FILE *out, const struct overview *o, size_t m, const char *separator)
 {
-	static const char *const others[] = { "epoll", "multishot", "install", "dup-batch",
-					      "direct" };
+	static const char *const others[] = { "epoll", "multishot", "install", "direct" };
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		const struct report_cell *cell = cell_of(o, m, others[i], &figure_acquisitions);

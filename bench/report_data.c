@@ -205,16 +205,31 @@ int report_compare_cells(const struct report_cell *a, const struct report_cell *
 	return compare_cells(a, b);
 }
 
+/* Records of a path that was given up, or is newer than this program: counted, in no table. */
+static bool is_unknown(const char *accept, json_t *unknown)
+{
+	json_int_t n = json_integer_value(json_object_get(unknown, accept));
+
+	if (!strcmp(accept, CELL_SELF_CHECK) || matrix_accepts[rank(accept)])
+		return false;
+	json_object_set_new(unknown, accept, json_integer(n + 1));
+	return true;
+}
+
 void report_sort(json_t *records, struct report_data *data)
 {
 	json_t *record;
 	size_t i;
 
 	memset(data, 0, sizeof(*data));
+	data->unknown = json_object();
 	json_array_foreach (records, i, record) {
-		struct report_machine *machine =
-			find_machine(data, json_object_get(record, "environment"));
+		struct report_machine *machine;
 		const char *outcome = json_string_value(json_object_get(record, "outcome"));
+
+		if (is_unknown(record_text(record, "cell", "accept"), data->unknown))
+			continue;
+		machine = find_machine(data, json_object_get(record, "environment"));
 
 		json_array_append(machine->all, record);
 		if (!strcmp(outcome, "ok"))
@@ -238,6 +253,7 @@ void report_free(struct report_data *data)
 		json_decref(data->machines[i].all);
 	}
 	free(data->machines);
+	json_decref(data->unknown);
 }
 
 struct report_values report_values(const struct report_cell *cell, const char *part,

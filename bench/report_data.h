@@ -27,6 +27,7 @@ struct report_machine {
 struct report_data {
 	size_t n_machines;
 	struct report_machine *machines;
+	json_t *unknown; /* paths that this program does not have: how many records of each */
 };
 
 void report_sort(json_t *records, struct report_data *data);

@@ -47,9 +47,9 @@ static const char *colour(const char *label)
 	static const struct {
 		const char *accept, *colour;
 	} colours[] = {
-		{ "dup3", "#937860" },	 { "dup-batch", "#1b9e9e" }, { "dup", "#2a7f62" },
-		{ "direct", "#4c78a8" }, { "install", "#b279a2" },   { "multishot", "#8a6d3b" },
-		{ "epoll", "#c44e52" },	 { "accept4", "#dd8452" },
+		{ "dup3", "#937860" },	  { "dup", "#2a7f62" },	      { "direct", "#4c78a8" },
+		{ "install", "#b279a2" }, { "multishot", "#8a6d3b" }, { "epoll", "#c44e52" },
+		{ "accept4", "#dd8452" },
 	};
 
 	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++)

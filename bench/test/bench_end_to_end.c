@@ -19,26 +19,13 @@ static const struct {
 	const char *path;
 	double low, high;
 } bounds[] = {
-	{ "epoll", 2.00, 2.05 },       { "accept4", 2.00, 2.05 }, { "multishot", 2.00, 2.05 },
-	{ "install", 2.00, 2.05 },     { "dup3", 3.00, 3.05 },	  { "dup", 1.00, 1.05 },
-	{ "dup-batch", 0.00, 1.05 },   { "direct", 0.00, 0.05 },  { "bare", 2.00, 2.05 },
-	{ "storm-alone", 0.00, 0.05 },
+	{ "epoll", 2.00, 2.05 },   { "accept4", 2.00, 2.05 }, { "multishot", 2.00, 2.05 },
+	{ "install", 2.00, 2.05 }, { "dup3", 3.00, 3.05 },    { "dup", 1.00, 1.05 },
+	{ "direct", 0.00, 0.05 },  { "bare", 2.00, 2.05 },    { "storm-alone", 0.00, 0.05 },
 };
 
 /* Of quotients of counts: far less than one acquisition in all connections. */
 #define ROUNDING 1e-9
-
-/* A batch takes the lock at least once, and nothing but a batch puts several fds under one hold. */
-static void check_batches(json_t *record, double figure)
-{
-	json_t *totals = json_object_get(json_object_get(record, "server"), "totals");
-	double accepts = (double)json_integer_value(json_object_get(totals, "accepts"));
-	double batches = (double)json_integer_value(json_object_get(totals, "dup_batches"));
-
-	CHECK(accepts > 0 && figure >= batches / accepts - ROUNDING,
-	      ": %.0f batches of %.0f connections, and %.4f acquisitions a connection", batches,
-	      accepts, figure);
-}
 
 static void check_lock(json_t *record)
 {
@@ -53,8 +40,6 @@ static void check_lock(json_t *record)
 	}
 	figure -= empty;
 	printf("%s: %.4f acquisitions a connection, empty accepts apart\n", path, figure);
-	if (!strcmp(path, "dup-batch"))
-		check_batches(record, figure);
 	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
 		if (!strcmp(bounds[i].path, path))
 			CHECK(figure >= bounds[i].low - ROUNDING &&
