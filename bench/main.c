@@ -8,15 +8,15 @@
  *	accept-bench storm --connect 127.0.0.1:8080
  *	accept-bench bare --workers 2
  *
- * cell.c is the file to read first: how one cell is measured, in order.
+ * cell/cell.c is the file to read first: how one cell is measured, in order.
  */
-#include "bare.h"
+#include "cell/bare.h"
 #include "option.h"
-#include "preflight.h"
-#include "report.h"
-#include "run_cmd.h"
-#include "storm_cmd.h"
-#include "waits_cmd.h"
+#include "cell/preflight.h"
+#include "report/report.h"
+#include "plan/run_cmd.h"
+#include "load/storm_cmd.h"
+#include "lock/waits_cmd.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
  * acquisitions must be the path's. Skipped where the kernel has not what the path needs.
  */
 #include "check.h"
-#include "record.h"
+#include "cell/record.h"
 
 #include <stdlib.h>
 #include <string.h>

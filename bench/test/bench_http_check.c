@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every way an HTTP answer can be wrong is called by its name. */
 #include "check.h"
-#include "http_check.h"
+#include "load/http_check.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc/lock_stat, whole, odd and broken. */
 #include "check.h"
-#include "lock_stat.h"
+#include "lock/lock_stat.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of a run: every cell once a repetition, shuffled, the same for the same seed. */
 #include "check.h"
-#include "plan.h"
+#include "plan/plan.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Records go in whole or not at all, and what is no record is refused with its line. */
 #include "check.h"
-#include "record.h"
+#include "cell/record.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The report: the same bytes every time, machines kept apart, no claim without grounds. */
 #include "check.h"
-#include "report.h"
-#include "report_plot.h"
-#include "server.h"
-#include "wrk.h"
+#include "report/report.h"
+#include "report/report_plot.h"
+#include "cell/server.h"
+#include "load/wrk.h"
 
 #include <stdlib.h>
 #include <string.h>

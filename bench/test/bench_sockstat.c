@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc/net/sockstat: what is read, what is refused, when the sockets are back. */
 #include "check.h"
-#include "sockstat.h"
+#include "cell/sockstat.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Statistics on made-up samples with known answers. */
 #include "check.h"
-#include "hist.h"
+#include "load/hist.h"
 #include "rng.h"
-#include "stats.h"
+#include "report/stats.h"
 
 #include <math.h>
 #include <stdlib.h>

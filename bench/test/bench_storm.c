@@ -2,7 +2,7 @@
 /* storm against right and wrong servers: nothing wrong goes unnoticed, and it is called by name. */
 #include "check.h"
 #include "faulty.h"
-#include "storm.h"
+#include "load/storm.h"
 
 #include <stdlib.h>
 #include <string.h>

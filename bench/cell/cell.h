@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* One cell: one accept path x workers x fd table x load, set up, measured once, taken down. */
+#ifndef BENCH_CELL_H
+#define BENCH_CELL_H
+
+#include "lock/lock.h"
+#include "option.h"
+#include "load/progress.h"
+#include "load/storm.h"
+
+#include <jansson.h>
+
+/* The accept path of the self-check: storm against a listener of its own, no server at all. */
+#define CELL_SELF_CHECK "storm-alone"
+
+/* What question a cell belongs to; see record.h for what each varies. */
+enum cell_experiment {
+	CELL_PATHS,
+	CELL_SCALING,
+	CELL_ONE_CORE,
+	CELL_WRK_LOAD,
+	CELL_OPEN_FDS,
+	CELL_NEIGHBOURS,
+	CELL_PARK,
+	CELL_LATENCY,
+	CELL_EXPERIMENTS
+};
+extern const char *const cell_experiments[];
+
+enum cell_load { CELL_STORM, CELL_WRK };
+extern const char *const cell_loads[];
+
+/* How hard a server that parks is driven; CELL_NO_LEVEL everywhere else. */
+enum cell_level { CELL_NO_LEVEL, CELL_IDLE, CELL_LIGHT, CELL_SATURATED };
+extern const char *const cell_levels[];
+
+struct cell {
+	enum cell_experiment experiment;
+	const char *accept;
+	unsigned int workers;
+	const char *fd_table;
+	enum cell_load load;
+	unsigned int repetition;
+	const char *options;	 /* of the server, beside those below; "" for none */
+	bool unparked;		 /* the server gets --park 0 */
+	unsigned int open_fds;	 /* other descriptors open in the server */
+	unsigned int neighbours; /* its threads that open and close files */
+	enum cell_level level;
+	unsigned int rate_percent; /* of the peak, open loop; 0: closed loop */
+	bool is_peak;		   /* one of those that measure the peak */
+	const char *instrument;	   /* the one that was named; NULL: the best */
+	bool has_twin;		   /* the same cell is measured unwatched as well */
+	bool unwatched;		   /* without the instrument: what does watching cost? */
+	bool asked_for;		   /* by name: a kernel that lacks it is then a failure */
+};
+
+/* The best baseline's connections per second in this run, closed loop; 0: not measured. */
+struct cell_peak {
+	double connections_per_s;
+	const char *accept;
+};
+
+/* What all cells of a run have in common. */
+struct cell_setup {
+	const char *server; /* path of accept-server */
+	const char *listener;
+	const struct text_list *server_args;
+	const char *server_cpus, *client_cpus;
+	struct storm_options storm;
+	struct storm_load load;
+	uint64_t warm_up; /* connections a round */
+	uint64_t wrk_duration_ns;
+	uint64_t rate_duration_ns; /* of a cell with a rate, or of a level */
+	struct cell_peak peak;
+	struct procfile *files;
+	bool own_network;	  /* a network namespace without anybody else's sockets */
+	struct lock_watch *watch; /* NULL: nothing can be seen, because: */
+	const char *blind_because;
+	struct progress *progress;
+};
+
+enum cell_outcome { CELL_OK, CELL_FAILED, CELL_SKIPPED };
+extern const char *const cell_outcomes[];
+
+/* Fills outcome, reason, cell, server, storm or wrk, lock and sockets of the record. */
+enum cell_outcome cell_run(const struct cell *cell, const struct cell_setup *setup, json_t *record);
+
+/* "scaling: dup workers=2 fd-table=shared load=storm", the same for every repetition. */
+void cell_name(const struct cell *cell, char *text, size_t size);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* `accept-bench storm`, and the options it shares with `accept-bench run`. */
+#ifndef BENCH_STORM_CMD_H
+#define BENCH_STORM_CMD_H
+
+#include "option.h"
+#include "load/storm.h"
+
+/* Option values as the tables hold them. */
+struct storm_settings {
+	uint64_t threads, concurrency, requests, payload, sources, timeout_ns, seed;
+	uint64_t connections, duration_ns, rate;
+	int protocol, close;
+	const char *path, *body;
+};
+
+extern const struct storm_settings storm_defaults;
+
+/* The rows of a table, for `settings`; the caller adds its own and the end. */
+#define STORM_ROWS(settings)                                                                       \
+	{ "protocol",                                                                              \
+	  OPTION_CHOICE,                                                                           \
+	  &(settings).protocol,                                                                    \
+	  "P",                                                                                     \
+	  "what is asked and expected back",                                                       \
+	  0,                                                                                       \
+	  0,                                                                                       \
+	  storm_protocols },                                                                       \
+		{ "close",                                                                         \
+		  OPTION_CHOICE,                                                                   \
+		  &(settings).close,                                                               \
+		  "WHO",                                                                           \
+		  "who ends a connection, and how",                                                \
+		  0,                                                                               \
+		  0,                                                                               \
+		  storm_closes },                                                                  \
+		{ "threads",                                                                       \
+		  OPTION_COUNT,                                                                    \
+		  &(settings).threads,                                                             \
+		  "N",                                                                             \
+		  "threads, each with its own ring",                                               \
+		  1,                                                                               \
+		  STORM_THREADS_MAX,                                                               \
+		  NULL },                                                                          \
+		{ "concurrency",                                                                   \
+		  OPTION_COUNT,                                                                    \
+		  &(settings).concurrency,                                                         \
+		  "N",                                                                             \
+		  "connections open at once, all threads together",                                \
+		  1,                                                                               \
+		  STORM_CONCURRENCY_MAX,                                                           \
+		  NULL },                                                                          \
+		{ "connections",                                                                   \
+		  OPTION_COUNT,                                                                    \
+		  &(settings).connections,                                                         \
+		  "N",                                                                             \
+		  "connections in all; 0: as --duration says",                                     \
+		  0,                                                                               \
+		  1000000000,                                                                      \
+		  NULL },                                                                          \
+		{ "duration",                                                                      \
+		  OPTION_TIME,                                                                     \
+		  &(settings).duration_ns,                                                         \
+		  "TIME",                                                                          \
+		  "no new connection after this; 0: as --connections says",                        \
+		  0,                                                                               \
+		  86400000000000,                                                                  \
+		  NULL },                                                                          \
+		{ "rate",                                                                          \
+		  OPTION_COUNT,                                                                    \
+		  &(settings).rate,                                                                \
+		  "N",                                                                             \
+		  "open loop: start N connections a second whatever comes back; 0: closed loop",   \
+		  0,                                                                               \
+		  10000000,                                                                        \
+		  NULL },                                                                          \
+		{ "requests", OPTION_COUNT, &(settings).requests, "N", "requests a connection", 1, \
+		  1000000,    NULL },                                                              \
+		{ "payload",                                                                       \
+		  OPTION_COUNT,                                                                    \
+		  &(settings).payload,                                                             \
+		  "BYTES",                                                                         \
+		  "echo: the longest request",                                                     \
+		  1,                                                                               \
+		  STORM_PAYLOAD_MAX,                                                               \
+		  NULL },                                                                          \
+		{ "sources",                                                                       \
+		  OPTION_COUNT,                                                                    \
+		  &(settings).sources,                                                             \
+		  "N",                                                                             \
+		  "client addresses, from 127.1.0.1 on; 0: the kernel chooses",                    \
+		  0,                                                                               \
+		  STORM_SOURCES_MAX,                                                               \
+		  NULL },                                                                          \
+		{ "timeout",	       OPTION_TIME, &(settings).timeout_ns, "TIME",                \
+		  "of one connection", 1000000,	    3600000000000,	    NULL },                \
+		{ "seed",    OPTION_COUNT, &(settings).seed, "N", "of everything random", 0,       \
+		  INT64_MAX, NULL },                                                               \
+		{ "path", OPTION_TEXT, &(settings).path, "PATH", "http: what is asked for", 0,     \
+		  0,	  NULL },                                                                  \
+	{                                                                                          \
+		"body", OPTION_TEXT, &(settings).body, "TEXT",                                     \
+			"http: the body that must come back", 0, 0, NULL                           \
+	}
+
+/* Settings to options; false with a line on stderr when two of them do not go together. */
+bool storm_settings_apply(const char *command, const struct storm_settings *settings,
+			  struct storm_options *options, struct storm_load *load);
+
+/* "127.0.0.1:8080" */
+bool storm_parse_address(const char *text, struct sockaddr_in *address);
+
+int storm_command(int argc, char **argv);
+
+#endif

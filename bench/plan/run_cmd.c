@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: MIT */
+/* accept-bench run: measures a matrix of cells and appends a record for each. */
+#include "plan/run_cmd.h"
+#include "cell/environment.h"
+#include "limits.h"
+#include "plan/matrix.h"
+#include "cell/netns.h"
+#include "plan/plan.h"
+#include "cell/record.h"
+#include "report/stats.h"
+#include "load/storm_cmd.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const listeners[] = { "reuseport", "shared", NULL };
+static const char *const instruments[] = { "auto",   "lock_stat", "calls", "contention",
+					   "events", "none",	  NULL };
+
+struct run_options {
+	const char *server, *out;
+	int preset, listener, instrument;
+	struct plan_choice choice;
+	struct storm_settings storm;
+	struct text_list server_args;
+	const char *server_cpus, *client_cpus;
+	uint64_t repetitions, warm_up, wrk_duration_ns, rate_duration_ns;
+	bool no_self_check, overhead, no_netns, resume, show;
+};
+
+#define REPETITIONS_MAX 1000
+
+/* The peaks of one baseline. */
+struct peak {
+	const char *accept;
+	size_t n;
+	double rate[REPETITIONS_MAX];
+};
+
+/* Time that cells of one experiment took. */
+struct spent {
+	size_t n;
+	double s;
+};
+
+struct run {
+	const struct run_options *options;
+	struct cell_setup setup;
+	struct procfile files;
+	struct lock_watch watch;
+	struct progress progress;
+	char blind_because[1200];
+	json_t *common;	      /* run and environment, the same in every record */
+	json_t *done;	      /* --resume: the records that are there, by name and repetition */
+	struct peak peaks[2]; /* of epoll and multishot */
+	struct spent spent[CELL_EXPERIMENTS];
+	int out;
+	size_t n_ok, n_failed, n_skipped, n_resumed;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void handle_signal(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+/* The preset gives the defaults of the other options, so it is looked for before they are parsed.
+ */
+static enum plan_preset find_preset(int argc, char **argv)
+{
+	enum plan_preset preset = PLAN_QUICK;
+
+	for (int i = 1; i < argc; i++) {
+		const char *value = NULL;
+
+		if (!strncmp(argv[i], "--preset=", 9))
+			value = argv[i] + 9;
+		else if (!strcmp(argv[i], "--preset") && i + 1 < argc)
+			value = argv[i + 1];
+		for (int p = 0; value && plan_presets[p]; p++)
+			if (!strcmp(value, plan_presets[p]))
+				preset = (enum plan_preset)p;
+	}
+	return preset;
+}
+
+static void set_defaults(struct run_options *o, enum plan_preset preset)
+{
+	struct plan_sizes sizes = plan_sizes(preset);
+
+	memset(o, 0, sizeof(*o));
+	o->preset = preset;
+	o->repetitions = sizes.repetitions;
+	o->warm_up = sizes.warm_up;
+	o->wrk_duration_ns = sizes.wrk_duration_ns;
+	o->rate_duration_ns = sizes.rate_duration_ns;
+	o->storm = storm_defaults;
+	o->storm.connections = sizes.connections;
+	o->storm.concurrency = sizes.concurrency;
+	o->storm.seed = 0;
+}
+
+static int parse(struct run_options *o, int argc, char **argv)
+{
+	struct plan_choice *choice = &o->choice;
+	char experiments[256];
+	const struct option_row rows[] = {
+		{ "server", OPTION_TEXT, &o->server, "PATH", "the accept-server to measure", 0, 0,
+		  NULL },
+		{ "out", OPTION_TEXT, &o->out, "FILE", "records are appended to this file", 0, 0,
+		  NULL },
+		{ "preset", OPTION_CHOICE, &o->preset, "NAME",
+		  "defaults for everything below; see the values of --preset NAME --help", 0, 0,
+		  plan_presets },
+		{ "experiments", OPTION_CHOICES, &choice->experiments, "LIST", experiments, 0, 0,
+		  cell_experiments },
+		{ "paths", OPTION_CHOICES, &choice->accepts, "LIST",
+		  "accept paths and peers; one named here that the kernel lacks is a failure, one of the "
+		  "preset is skipped",
+		  0, 0, matrix_accepts },
+		{ "workers", OPTION_COUNTS, &choice->workers, "LIST",
+		  "worker threads of the server; as the experiment has it", 1, 1024, NULL },
+		{ "fd-tables", OPTION_CHOICES, &choice->fd_tables, "LIST",
+		  "one fd table for all workers, or one each; as the experiment has it", 0, 0,
+		  matrix_fd_tables },
+		{ "loads", OPTION_CHOICES, &choice->loads, "LIST",
+		  "what drives the server in the experiment paths", 0, 0, cell_loads },
+		{ "open-fds", OPTION_COUNTS, &choice->open_fds, "LIST",
+		  "other descriptors open in the server in the experiment open-fds", 0, 1000000,
+		  NULL },
+		{ "neighbours", OPTION_COUNTS, &choice->neighbours, "LIST",
+		  "threads of the server that open and close files in the experiment neighbours", 0,
+		  1024, NULL },
+		{ "rates-of-peak", OPTION_COUNTS, &choice->rate_percents, "LIST",
+		  "percents of the best baseline's peak in the experiment latency", 1, 200, NULL },
+		{ "listener", OPTION_CHOICE, &o->listener, "KIND", "one a worker, or one for all",
+		  0, 0, listeners },
+		{ "repetitions", OPTION_COUNT, &o->repetitions, "N",
+		  "of every cell, each repetition in a new random order", 1, REPETITIONS_MAX,
+		  NULL },
+		{ "warm-up", OPTION_COUNT, &o->warm_up, "N",
+		  "connections a warm-up round: rounds until two agree within 10 %, at most 6; 0: none",
+		  0, 10000000, NULL },
+		{ "instrument", OPTION_CHOICE, &o->instrument, "NAME", "what watches the lock", 0,
+		  0, instruments },
+		{ "wrk-duration", OPTION_TIME, &o->wrk_duration_ns, "TIME", "of a cell under wrk",
+		  1000000000, 59000000000, NULL },
+		{ "rate-duration", OPTION_TIME, &o->rate_duration_ns, "TIME",
+		  "of a cell with a rate, in the experiments latency and park", 100000000,
+		  3600000000000, NULL },
+		{ "server-arg", OPTION_TEXTS, &o->server_args, "ARG",
+		  "handed to the server as it is; may be repeated", 0, 0, NULL },
+		{ "server-cpus", OPTION_TEXT, &o->server_cpus, "LIST",
+		  "bind the server to these CPUs, as in 0,2-3", 0, 0, NULL },
+		{ "client-cpus", OPTION_TEXT, &o->client_cpus, "LIST",
+		  "bind the client to these CPUs", 0, 0, NULL },
+		{ "no-self-check", OPTION_FLAG, &o->no_self_check, NULL,
+		  "leave out the cells that count what the harness itself takes", 0, 0, NULL },
+		{ "no-netns", OPTION_FLAG, &o->no_netns, NULL,
+		  "stay in the network namespace of the caller; without this, root gets its own", 0,
+		  0, NULL },
+		{ "overhead", OPTION_FLAG, &o->overhead, NULL,
+		  "every cell of paths a second time without the instrument: what watching costs",
+		  0, 0, NULL },
+		{ "resume", OPTION_FLAG, &o->resume, NULL,
+		  "leave out what the file already has a good record of, with this seed", 0, 0,
+		  NULL },
+		{ "progress", OPTION_FLAG, &o->show, NULL,
+		  "a line a second on stderr even when it is no terminal", 0, 0, NULL },
+		STORM_ROWS(o->storm),
+		{ 0 },
+	};
+
+	snprintf(experiments, sizeof(experiments), "which questions to measure; of this preset: %s",
+		 plan_experiments_text((enum plan_preset)o->preset));
+	return option_parse("run",
+			    "Measures the cells of experiments: accept path x workers x fd table x "
+			    "load.\nA cell that fails is recorded with its reason, the others go "
+			    "on, the exit code is 1.",
+			    rows, argc, argv);
+}
+
+static bool check_options(struct run_options *o)
+{
+	if (!o->server || !o->out) {
+		fprintf(stderr, "accept-bench run: --%s is needed; see accept-bench run --help\n",
+			o->server ? "out" : "server");
+		return false;
+	}
+	if (access(o->server, X_OK)) {
+		fprintf(stderr, "accept-bench run: --server: cannot execute '%s': %s\n", o->server,
+			strerror(errno));
+		return false;
+	}
+	if (o->resume && !o->storm.seed) {
+		fprintf(stderr,
+			"accept-bench run: --resume needs the --seed of the run it resumes\n");
+		return false;
+	}
+	return true;
+}
+
+static json_t *command_json(int argc, char **argv)
+{
+	json_t *command = json_array();
+
+	json_array_append_new(command, json_string("accept-bench"));
+	for (int i = 0; i < argc; i++)
+		json_array_append_new(command, json_string(argv[i]));
+	return command;
+}
+
+static bool choose_instrument(struct run *run)
+{
+	const char *name = instruments[run->options->instrument];
+
+	if (!strcmp(name, "none")) {
+		snprintf(run->blind_because, sizeof(run->blind_because),
+			 "not looked at: --instrument none");
+	} else if (lock_start(&run->watch, strcmp(name, "auto") ? name : NULL, &run->files,
+			      run->blind_because, sizeof(run->blind_because))) {
+		run->setup.watch = &run->watch;
+	} else if (strcmp(name, "auto")) {
+		fprintf(stderr, "accept-bench run: --instrument %s: %s\n", name,
+			run->blind_because);
+		return false;
+	}
+	run->setup.blind_because = run->blind_because;
+	return true;
+}
+
+/* Good records of this seed: neither measured again nor forgotten where the peak is looked for. */
+static void note_done(struct run *run, json_t *records)
+{
+	json_t *record;
+	size_t i;
+
+	json_array_foreach (records, i, record) {
+		char key[300];
+		double seed, repetition;
+
+		if (strcmp(json_string_value(json_object_get(record, "outcome")), "ok") ||
+		    !record_number(record, "run", "seed", &seed) ||
+		    (uint64_t)seed != run->options->storm.seed ||
+		    !record_number(record, "cell", "repetition", &repetition))
+			continue;
+		snprintf(key, sizeof(key), "%s #%.0f", record_text(record, "cell", "name"),
+			 repetition);
+		json_object_set(run->done, key, record);
+	}
+}
+
+/* Reads what is there before anything is added: a file that is no record file is left alone. */
+static bool open_records(struct run *run)
+{
+	const char *path = run->options->out;
+	json_t *records;
+	char why[512];
+	bool good;
+
+	run->out = record_open(path);
+	if (run->out < 0) {
+		fprintf(stderr, "accept-bench run: cannot write to %s: %s\n", path,
+			run->out == -EBUSY ? "another run is writing to it" : strerror(-run->out));
+		return false;
+	}
+	records = json_array();
+	good = record_read(path, records, why, sizeof(why));
+	if (!good)
+		fprintf(stderr, "accept-bench run: will not add to this file: %s\n", why);
+	else if (run->options->resume)
+		note_done(run, records);
+	json_decref(records);
+	return good;
+}
+
+static void make_setup(struct run *run, const struct storm_options *storm,
+		       const struct storm_load *load)
+{
+	const struct run_options *o = run->options;
+
+	run->setup.server = o->server;
+	run->setup.listener = listeners[o->listener];
+	run->setup.server_args = &o->server_args;
+	run->setup.server_cpus = o->server_cpus;
+	run->setup.client_cpus = o->client_cpus;
+	run->setup.storm = *storm;
+	run->setup.load = *load;
+	run->setup.warm_up = o->warm_up;
+	run->setup.wrk_duration_ns = o->wrk_duration_ns;
+	run->setup.rate_duration_ns = o->rate_duration_ns;
+	run->setup.files = &run->files;
+	run->setup.progress = &run->progress;
+}
+
+static void now_text(char *text, size_t size)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* An instrument that is not wanted is taken out of the kernel, not just ignored. */
+static enum cell_outcome run_watched_or_not(struct run *run, const struct cell *cell,
+					    json_t *record)
+{
+	enum cell_outcome outcome;
+
+	if (!cell->unwatched)
+		return cell_run(cell, &run->setup, record);
+	lock_stop(&run->watch);
+	outcome = cell_run(cell, &run->setup, record);
+	if (run->setup.watch && !choose_instrument(run))
+		run->setup.watch = NULL;
+	return outcome;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- the peak ---- */
+
+static double rate_of(json_t *record)
+{
+	json_t *result = json_object_get(json_object_get(record, "storm"), "result");
+
+	return json_number_value(json_object_get(result, "connections_per_s"));
+}
+
+static void note_peak(struct run *run, const struct cell *cell, json_t *record)
+{
+	struct peak *peak = &run->peaks[cell->accept[0] == 'm'];
+
+	if (!cell->is_peak || !rate_of(record) || peak->n == REPETITIONS_MAX)
+		return;
+	peak->accept = cell->accept;
+	peak->rate[peak->n++] = rate_of(record);
+	run->setup.peak = (struct cell_peak){ 0 };
+	for (int i = 0; i < 2; i++) {
+		double median = stats_median(run->peaks[i].rate, run->peaks[i].n);
+
+		if (median > run->setup.peak.connections_per_s)
+			run->setup.peak = (struct cell_peak){ median, run->peaks[i].accept };
+	}
+}
+
+/* ---- one cell after the other ---- */
+
+static void count_outcome(struct run *run, enum cell_outcome outcome, json_t *record)
+{
+	size_t *const counts[] = { &run->n_ok, &run->n_failed, &run->n_skipped };
+
+	++*counts[outcome];
+	if (outcome != CELL_OK)
+		fprintf(stderr, "  %s: %s\n", cell_outcomes[outcome],
+			json_string_value(json_object_get(record, "reason")));
+}
+
+static bool measure_cell(struct run *run, const struct cell *cell)
+{
+	enum cell_outcome outcome;
+	char time[32];
+	json_t *record;
+	int ret;
+
+	now_text(time, sizeof(time));
+	record = json_pack("{s:s,s:s}", "schema", RECORD_SCHEMA, "time", time);
+	json_object_update(record, run->common);
+	outcome = run_watched_or_not(run, cell, record);
+	count_outcome(run, outcome, record);
+	if (outcome == CELL_OK)
+		note_peak(run, cell, record);
+	ret = record_append(run->out, record);
+	json_decref(record);
+	if (ret < 0)
+		fprintf(stderr,
+			"accept-bench run: cannot write the record to %s: %s; what was "
+			"written before is whole\n",
+			run->options->out, strerror(-ret));
+	return ret == 0;
+}
+
+/* What the cells from `from` on will take: as long as those of the same experiment before them. */
+static double seconds_left(const struct run *run, const struct matrix *matrix, size_t from)
+{
+	double all_s = 0, left_s = 0;
+	size_t all = 0;
+
+	for (int e = 0; e < CELL_EXPERIMENTS; e++) {
+		all_s += run->spent[e].s;
+		all += run->spent[e].n;
+	}
+	for (size_t i = from; all && i < matrix->n; i++) {
+		const struct spent *spent = &run->spent[matrix->cells[i].experiment];
+
+		left_s += spent->n ? spent->s / (double)spent->n : all_s / (double)all;
+	}
+	return all ? left_s : -1;
+}
+
+static void say_cell(struct run *run, const struct matrix *matrix, size_t i, const char *name)
+{
+	double left = seconds_left(run, matrix, i);
+
+	run->progress.others_s = seconds_left(run, matrix, i + 1);
+	fprintf(stderr, "cell %zu of %zu: %s, repetition %u", i + 1, matrix->n, name,
+		matrix->cells[i].repetition);
+	if (left >= 0)
+		fprintf(stderr, "; %d:%02d left", (int)left / 60, (int)left % 60);
+	fprintf(stderr, "\n");
+}
+
+static bool measure_next(struct run *run, const struct matrix *matrix, size_t i)
+{
+	const struct cell *cell = &matrix->cells[i];
+	struct spent *spent = &run->spent[cell->experiment];
+	char name[256], key[300];
+	uint64_t start = now_ns();
+	json_t *record;
+	bool good;
+
+	cell_name(cell, name, sizeof(name));
+	snprintf(key, sizeof(key), "%s #%u", name, cell->repetition);
+	record = json_object_get(run->done, key);
+	if (record) {
+		run->n_resumed++;
+		note_peak(run, cell, record);
+		return true;
+	}
+	say_cell(run, matrix, i, name);
+	good = measure_cell(run, cell);
+	spent->s += (double)(now_ns() - start) / 1e9;
+	spent->n++;
+	return good;
+}
+
+static int measure_all(struct run *run, const struct matrix *matrix)
+{
+	for (size_t i = 0; i < matrix->n && !interrupted; i++)
+		if (!measure_next(run, matrix, i))
+			return EXIT_FAILED;
+	fprintf(stderr, "%zu cells measured, %zu failed, %zu skipped, %zu were there already%s\n",
+		run->n_ok, run->n_failed, run->n_skipped, run->n_resumed,
+		interrupted ? "; interrupted, go on with --resume" : "");
+	return run->n_failed || interrupted ? EXIT_FAILED : EXIT_OK;
+}
+
+static int run_matrix(struct run *run)
+{
+	const struct run_options *o = run->options;
+	struct matrix_plan plan = {
+		.repetitions = o->repetitions,
+		.overhead = o->overhead,
+		.instrument = o->instrument ? instruments[o->instrument] : NULL,
+	};
+	struct matrix matrix;
+	int code;
+
+	plan_make((enum plan_preset)o->preset, &o->choice, &plan);
+	plan.self_check = run->setup.watch && !o->no_self_check;
+	if (!matrix_make(&plan, o->storm.seed, &matrix)) {
+		fprintf(stderr, "accept-bench run: out of memory\n");
+		return EXIT_FAILED;
+	}
+	code = measure_all(run, &matrix);
+	matrix_free(&matrix);
+	return code;
+}
+
+static int start(struct run *run, int argc, char **argv)
+{
+	int ret, code = EXIT_FAILED;
+
+	run->setup.own_network = !run->options->no_netns && netns_enter();
+	ret = procfile_open(&run->files);
+	if (ret < 0) {
+		fprintf(stderr,
+			"accept-bench run: no io_uring: %s; see "
+			"/proc/sys/kernel/io_uring_disabled, ulimit -l and the container's "
+			"seccomp profile\n",
+			strerror(-ret));
+		return EXIT_FAILED;
+	}
+	run->done = json_object();
+	run->common = json_pack(
+		"{s:{s:I,s:b,s:s,s:o},s:o}", "run", "seed", (json_int_t)run->options->storm.seed,
+		"own_network_namespace", run->setup.own_network, "preset",
+		plan_presets[run->options->preset], "command", command_json(argc, argv),
+		"environment", environment_json(&run->files));
+	run->out = -1;
+	if (choose_instrument(run) && open_records(run))
+		code = run_matrix(run);
+	lock_stop(&run->watch);
+	if (run->out >= 0)
+		close(run->out);
+	json_decref(run->common);
+	json_decref(run->done);
+	procfile_close(&run->files);
+	return code;
+}
+
+int run_command(int argc, char **argv)
+{
+	struct sigaction on_signal = { .sa_handler = handle_signal };
+	struct storm_options storm = { 0 };
+	struct run_options options;
+	struct storm_load load;
+	struct run run = { .options = &options };
+	int code;
+
+	set_defaults(&options, find_preset(argc, argv));
+	code = parse(&options, argc, argv);
+	if (code != OPTION_GO_ON)
+		return code;
+	if (!check_options(&options) || !storm_settings_apply("run", &options.storm, &storm, &load))
+		return EXIT_USAGE;
+	if (!options.storm.seed)
+		options.storm.seed = storm.seed = (uint64_t)time(NULL);
+	sigaction(SIGINT, &on_signal, NULL);
+	sigaction(SIGTERM, &on_signal, NULL);
+	limits_raise(2 * options.storm.concurrency);
+	progress_init(&run.progress, options.show);
+	run.progress.stop = &interrupted;
+	make_setup(&run, &storm, &load);
+	return start(&run, argc, argv);
+}

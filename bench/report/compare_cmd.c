@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * accept-bench compare: do two runs of the same matrix agree within what they say of themselves?
+ *
+ * What a run states are counts and ratios to epoll with their 95 % intervals. So for every cell
+ * that both runs have
+ *
+ *	- counts (acquisitions per connection, without empty accepts and sweeps) have to be the same
+ *	  within COUNT_APART or overlap, smallest to largest run;
+ *	- the ratio to epoll in A over that in B has an interval of its own, from the repetitions of
+ *	  all four cells; it has to hold 1.
+ *
+ * Of such intervals one in twenty misses 1 by chance when nothing differs. The runs agree when no
+ * more do than would in 99 of 100 such pairs of runs, if ratios were independent; those that share
+ * a baseline are not, and miss together, so that a verdict of "do not agree" by few misses deserves
+ * a third run. A claim that the other run turns round is a disagreement at once.
+ *
+ * Levels (connections/s themselves) are printed and not judged: no run states how far the next
+ * one's may drift, and a machine that others share drifts by more than repetitions within a run
+ * show.
+ */
+#include "option.h"
+#include "cell/record.h"
+#include "report/report.h"
+#include "report/report_text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT_APART    0.02 /* acquisitions per connection: set-up of a ring, a stray file */
+#define MISS	       0.05
+#define BOOTSTRAP_SEED 1
+#define LEVELS_MAX     4096
+
+struct comparison {
+	size_t cells, only_a, only_b;
+	size_t counts, counts_apart;
+	size_t ratios, ratios_apart, too_few;
+	size_t claims_a, claims_b, turned;
+	size_t n_levels;
+	double level[LEVELS_MAX]; /* connections/s in B over A */
+};
+
+static const struct report_cell *find(const struct report_machine *machine,
+				      const struct report_cell *cell)
+{
+	for (size_t i = 0; i < machine->n_cells; i++)
+		if (!report_compare_cells(&machine->cells[i], cell))
+			return &machine->cells[i];
+	return NULL;
+}
+
+static void print_cell(const struct report_cell *cell)
+{
+	const char *name = record_text(cell->first, "cell", "name");
+	char label[PIVOT_LABEL];
+	double workers = 0;
+
+	report_label(cell->first, label, sizeof(label));
+	record_number(cell->first, "cell", "workers", &workers);
+	if (*name)
+		printf("%s", name);
+	else
+		printf("%s: %s, %.0f workers", report_experiment(cell->first), label, workers);
+}
+
+static void compare_counts(struct comparison *c, const struct report_cell *a,
+			   const struct report_cell *b)
+{
+	struct summary x = report_figure_of(a, &figure_others);
+	struct summary y = report_figure_of(b, &figure_others);
+
+	if (!x.n || !y.n)
+		return;
+	c->counts++;
+	if (fabs(x.median - y.median) <= COUNT_APART || (x.min <= y.max && y.min <= x.max))
+		return;
+	c->counts_apart++;
+	printf("  count apart: ");
+	print_cell(a);
+	printf(": %.3f acquisitions per connection in A, %.3f in B\n", x.median, y.median);
+}
+
+static bool is_claim(enum report_verdict verdict)
+{
+	return verdict == CLAIM_LESS || verdict == CLAIM_MORE;
+}
+
+/* Four cells: the path and epoll, in A and in B. */
+static bool ratio_of_ratios(const struct report_cell *const cell[4], const struct report_figure *f,
+			    struct ratio *ratio)
+{
+	struct report_values values[4];
+	struct sample sample[4];
+	bool good;
+
+	for (size_t i = 0; i < 4; i++) {
+		values[i] = report_values(cell[i], f->part, f->key);
+		sample[i] = (struct sample){ values[i].value, values[i].n };
+	}
+	good = stats_ratio_of_ratios(sample, BOOTSTRAP_SEED, ratio);
+	for (size_t i = 0; i < 4; i++)
+		free(values[i].value);
+	return good;
+}
+
+static void compare_ratio(struct comparison *c, const struct report_cell *const cell[4],
+			  const struct report_figure *f)
+{
+	struct ratio a, b, both;
+	enum report_verdict in_a = report_compare(cell[0], cell[1], f, &a);
+	enum report_verdict in_b = report_compare(cell[2], cell[3], f, &b);
+	bool turned = is_claim(in_a) && is_claim(in_b) && in_a != in_b;
+
+	if (in_a == NOT_COMPARED || in_b == NOT_COMPARED)
+		return;
+	if (in_a == TOO_FEW_RUNS || in_b == TOO_FEW_RUNS) {
+		c->too_few++;
+		return;
+	}
+	c->ratios++;
+	c->claims_a += is_claim(in_a);
+	c->claims_b += is_claim(in_b);
+	c->turned += turned;
+	if (!ratio_of_ratios(cell, f, &both) || (!both.claim && !turned))
+		return;
+	c->ratios_apart += both.claim;
+	printf(turned ? "  claim turned round: " : "  ratio apart: ");
+	print_cell(cell[0]);
+	printf(", %s to epoll's: %.2f (%.2f to %.2f) in A, %.2f (%.2f to %.2f) in B\n", f->title,
+	       a.value, a.low, a.high, b.value, b.low, b.high);
+}
+
+static void note_level(struct comparison *c, const struct report_cell *a,
+		       const struct report_cell *b)
+{
+	double x = report_figure_of(a, report_rate_of(a)).median;
+	double y = report_figure_of(b, report_rate_of(b)).median;
+
+	if (x > 0 && y > 0 && c->n_levels < LEVELS_MAX)
+		c->level[c->n_levels++] = y / x;
+}
+
+static void compare_cell(struct comparison *c, const struct report_machine *in_a,
+			 const struct report_machine *in_b, const struct report_cell *a,
+			 const struct report_cell *b)
+{
+	const struct report_cell *const cell[4] = { a, report_baseline(in_a, a), b,
+						    report_baseline(in_b, b) };
+
+	c->cells++;
+	compare_counts(c, a, b);
+	note_level(c, a, b);
+	if (!cell[1] || !cell[3] || report_is_unwatched(a->first))
+		return;
+	compare_ratio(c, cell, report_rate_of(a));
+	compare_ratio(c, cell, &figure_cpu);
+	if (!strcmp(report_experiment(a->first), "latency"))
+		compare_ratio(c, cell, &figure_p99);
+}
+
+static void compare_machine(struct comparison *c, const struct report_machine *a,
+			    const struct report_machine *b)
+{
+	size_t before = c->cells;
+
+	printf("On ");
+	report_print_machine(stdout, a);
+	printf(":\n");
+	for (size_t i = 0; i < a->n_cells; i++) {
+		const struct report_cell *other = find(b, &a->cells[i]);
+
+		if (other)
+			compare_cell(c, a, b, &a->cells[i], other);
+		else
+			c->only_a++;
+	}
+	c->only_b += b->n_cells - (c->cells - before);
+	printf("  %zu cells in both\n", c->cells - before);
+}
+
+/* 0: agree. */
+static int conclude(struct comparison *c)
+{
+	size_t by_chance = stats_by_chance(c->ratios, MISS);
+	bool agree = !c->counts_apart && !c->turned && c->ratios_apart <= by_chance;
+
+	printf("Cells: %zu in both, %zu only in A, %zu only in B.\n", c->cells, c->only_a,
+	       c->only_b);
+	printf("Counts: %zu compared, %zu apart by more than %.2f per connection.\n", c->counts,
+	       c->counts_apart, COUNT_APART);
+	printf("Ratios to epoll: %zu compared, %zu apart by more than their intervals; up to %zu would "
+	       "be by chance. %zu had fewer than %d runs.\n",
+	       c->ratios, c->ratios_apart, by_chance, c->too_few, STATS_CLAIM_MIN);
+	printf("Claims: %zu in A, %zu in B, %zu turned round.\n", c->claims_a, c->claims_b,
+	       c->turned);
+	if (c->n_levels) {
+		struct summary s = stats_summary(c->level, c->n_levels);
+
+		printf("Not judged: connections/s in B over A: median %.2f, from %.2f to %.2f.\n",
+		       s.median, s.min, s.max);
+	}
+	if (!c->counts && !c->ratios) {
+		fprintf(stderr,
+			"accept-bench compare: nothing to compare: no counts, and no ratio to epoll "
+			"with %d runs a side in both\n",
+			STATS_CLAIM_MIN);
+		return EXIT_FAILED;
+	}
+	printf(agree ? "The two runs agree within their own intervals.\n"
+		     : "The two runs do not agree within their own intervals.\n");
+	return agree ? EXIT_OK : EXIT_FAILED;
+}
+
+static int compare(const struct report_data *a, const struct report_data *b)
+{
+	static struct comparison c;
+	bool any = false;
+
+	memset(&c, 0, sizeof(c));
+	for (size_t i = 0; i < a->n_machines; i++) {
+		for (size_t k = 0; k < b->n_machines; k++) {
+			if (!report_same_machine(a->machines[i].environment,
+						 b->machines[k].environment))
+				continue;
+			any = true;
+			compare_machine(&c, &a->machines[i], &b->machines[k]);
+		}
+	}
+	if (!any) {
+		fprintf(stderr,
+			"accept-bench compare: the two have no machine in common: kernel, CPU, "
+			"memory and virtualisation have to be the same\n");
+		return EXIT_FAILED;
+	}
+	return conclude(&c);
+}
+
+static bool read_side(const struct text_list *files, json_t *records, struct report_data *data)
+{
+	for (size_t i = 0; i < files->n; i++)
+		if (!report_read("compare", files->item[i], records))
+			return false;
+	report_sort(records, data);
+	return true;
+}
+
+int compare_command(int argc, char **argv)
+{
+	struct text_list a = { 0 }, b = { 0 };
+	struct report_data in_a = { 0 }, in_b = { 0 };
+	const struct option_row rows[] = {
+		{ "a", OPTION_TEXTS, &a, "FILE", "records of one run; may be repeated", 0, 0,
+		  NULL },
+		{ "b", OPTION_TEXTS, &b, "FILE", "records of the other; may be repeated", 0, 0,
+		  NULL },
+		{ 0 },
+	};
+	json_t *records_a, *records_b;
+	int code = option_parse(
+		"compare",
+		"Says whether two runs agree within their own intervals. Exit code 0: they do; 1: they "
+		"do not,\nor cannot be compared.\n\n"
+		"Compared are counts per connection, and ratios to epoll of connections/s, CPU per\n"
+		"connection and (in the experiment latency) the 99 % time: the ratio in one run over "
+		"that in the\nother has an interval of its own, which has to hold 1. One in twenty does "
+		"not by chance: only\nmore than chance explains, a count that differs, or a claim turned "
+		"round is a disagreement.",
+		rows, argc, argv);
+
+	if (code != OPTION_GO_ON)
+		return code;
+	if (!a.n || !b.n) {
+		fprintf(stderr,
+			"accept-bench compare: --%s is needed; see accept-bench compare --help\n",
+			a.n ? "b" : "a");
+		return EXIT_USAGE;
+	}
+	records_a = json_array();
+	records_b = json_array();
+	code = read_side(&a, records_a, &in_a) && read_side(&b, records_b, &in_b)
+		       ? compare(&in_a, &in_b)
+		       : EXIT_FAILED;
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "accept-bench compare: cannot write to stdout: %s\n",
+			strerror(errno));
+		code = EXIT_FAILED;
+	}
+	report_free(&in_a);
+	report_free(&in_b);
+	json_decref(records_a);
+	json_decref(records_b);
+	return code;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include "option.h"
+#include "report/report_data.h"
+
+#include <stdio.h>
+
+struct report_files {
+	const char *const *in; /* the records' files, for the text */
+	size_t n_in;
+	const char *csv;   /* as seen from the report; NULL: there is none */
+	const char *plots; /* their folder, as seen from the report; NULL: there are none */
+	const char *out;   /* the report itself */
+	const struct text_list
+		*flames; /* folders of flame graphs, and what is in their summaries */
+	json_t *flame_summaries;
+};
+
+/* Markdown, from the records and nothing else: the same records give the same bytes. */
+void report_markdown(FILE *out, const struct report_data *data, const struct report_files *files);
+
+/* Parts of it. */
+void report_answer(FILE *out, const struct report_data *data);
+void report_sections(FILE *out, const struct report_data *data, const char *plots);
+void report_no_gain(FILE *out, const struct report_data *data);
+
+/* One line a record. */
+void report_csv(FILE *out, json_t *records);
+
+int report_command(int argc, char **argv);
+int compare_command(int argc, char **argv);
+
+/*
+ * Reads records and notes the file in each. false: said why on stderr, as "accept-bench COMMAND: ..."
+ */
+bool report_read(const char *command, const char *path, json_t *records);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* accept-bench report: RESULTS.md and CSV from records. */
+#include "option.h"
+#include "cell/record.h"
+#include "report/report.h"
+#include "report/report_flames.h"
+#include "report/report_plot.h"
+#include "report/report_text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int complain(const char *what, const char *path)
+{
+	fprintf(stderr, "accept-bench report: cannot %s %s: %s\n", what, path, strerror(errno));
+	return EXIT_FAILED;
+}
+
+/* A pipe, a terminal, a device: nothing to be put in the place of. */
+static int write_through(const char *path, const char *text, size_t len)
+{
+	FILE *out = fopen(path, "w");
+	bool written;
+
+	if (!out)
+		return complain("open", path);
+	written = fwrite(text, 1, len, out) == len;
+	if (fclose(out) || !written)
+		return complain("write", path);
+	return EXIT_OK;
+}
+
+/* Beside the old file first, then in its place: a reader sees the old one or the new one, whole. */
+static int write_file(const char *path, const char *text, size_t len)
+{
+	int code = EXIT_OK, fd;
+	struct stat there;
+	char *temporary;
+	mode_t mask;
+	FILE *out;
+
+	if (!stat(path, &there) && !S_ISREG(there.st_mode))
+		return write_through(path, text, len);
+	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+		return EXIT_FAILED;
+	fd = mkstemp(temporary);
+	out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!out) {
+		code = complain("create", temporary);
+		if (fd >= 0) {
+			close(fd);
+			unlink(temporary);
+		}
+		free(temporary);
+		return code;
+	}
+	mask = umask(0);
+	umask(mask);
+	fchmod(fd, 0666 & ~mask);
+	if (fwrite(text, 1, len, out) != len || fflush(out) || fsync(fd))
+		code = complain("write", temporary);
+	if (fclose(out) && code == EXIT_OK)
+		code = complain("write", temporary);
+	if (code == EXIT_OK && rename(temporary, path))
+		code = complain("rename to", path);
+	if (code != EXIT_OK)
+		unlink(temporary);
+	free(temporary);
+	return code;
+}
+
+/* One file of the report, made before any is written. */
+struct product {
+	char *path, *text;
+	size_t len;
+};
+
+struct report {
+	json_t *records;
+	struct report_data data;
+	struct report_files files;
+	size_t n;
+	struct product product[256];
+};
+
+static FILE *begin(struct report *report, const char *folder, const char *name)
+{
+	struct product *product = &report->product[report->n++];
+	FILE *out = open_memstream(&product->text, &product->len);
+
+	if (!out || asprintf(&product->path, "%s%s%s", folder, *folder ? "/" : "", name) < 0)
+		abort();
+	return out;
+}
+
+static int make_plots(struct report *report, const char *folder)
+{
+	const size_t most = sizeof(report->product) / sizeof(report->product[0]) - 2;
+	char name[64], why[512], *svg;
+	size_t len;
+	int ret = 1;
+
+	for (size_t i = 0; i < most && ret > 0; i++) {
+		ret = report_plot(&report->data, i, name, sizeof(name), &svg, &len, why,
+				  sizeof(why));
+		if (ret > 0) {
+			FILE *out = begin(report, folder, name);
+
+			fwrite(svg, 1, len, out);
+			fclose(out);
+			free(svg);
+		}
+	}
+	if (ret < 0)
+		fprintf(stderr, "accept-bench report: %s\n", why);
+	return ret < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+/* All of it in memory first: when something cannot be made, nothing is written. */
+static int make(struct report *report, const char *out_path, const char *csv, const char *charts)
+{
+	FILE *out;
+
+	if (charts && make_plots(report, charts) != EXIT_OK)
+		return EXIT_FAILED;
+	if (csv) {
+		out = begin(report, "", csv);
+		report_csv(out, report->records);
+		fclose(out);
+	}
+	out = begin(report, "", out_path);
+	if (report->files.n_in)
+		report_markdown(out, &report->data, &report->files);
+	else
+		report_flames_alone(out, report->files.flame_summaries, report->files.flames,
+				    out_path);
+	fclose(out);
+	return EXIT_OK;
+}
+
+static int write_all(const struct report *report)
+{
+	int code = EXIT_OK;
+
+	for (size_t i = 0; i < report->n && code == EXIT_OK; i++)
+		code = write_file(report->product[i].path, report->product[i].text,
+				  report->product[i].len);
+	return code;
+}
+
+static void free_report(struct report *report)
+{
+	for (size_t i = 0; i < report->n; i++) {
+		free(report->product[i].path);
+		free(report->product[i].text);
+	}
+	report_free(&report->data);
+	json_decref(report->records);
+	json_decref(report->files.flame_summaries);
+	free(report);
+}
+
+/* A file below the report's own folder as seen from there; else as it was given. */
+static const char *seen_from(const char *out, const char *path)
+{
+	const char *slash = strrchr(out, '/');
+	size_t len = slash ? (size_t)(slash - out) + 1 : 0;
+
+	if (path && len && !strncmp(path, out, len - 1) && !path[len - 1])
+		return "";
+	return path && !strncmp(path, out, len) ? path + len : path;
+}
+
+bool report_read(const char *command, const char *path, json_t *records)
+{
+	size_t before = json_array_size(records);
+	const char *slash = strrchr(path, '/');
+	char why[512];
+
+	if (!record_read(path, records, why, sizeof(why))) {
+		fprintf(stderr, "accept-bench %s: %s\n", command, why);
+		return false;
+	}
+	if (json_array_size(records) == before) {
+		fprintf(stderr, "accept-bench %s: no records in %s\n", command, path);
+		return false;
+	}
+	for (size_t i = before; i < json_array_size(records); i++)
+		json_object_set_new(json_array_get(records, i), REPORT_FILE_KEY,
+				    json_string(slash ? slash + 1 : path));
+	return true;
+}
+
+static int report_records(const struct text_list *in, const struct text_list *flames,
+			  const char *out, const char *csv, const char *charts)
+{
+	struct report *report = calloc(1, sizeof(*report));
+	int code = EXIT_OK;
+
+	if (!report)
+		abort();
+	report->records = json_array();
+	report->files = (struct report_files){
+		.in = in->item,
+		.n_in = in->n,
+		.csv = seen_from(out, csv),
+		.plots = seen_from(out, charts),
+		.out = out,
+		.flames = flames,
+		.flame_summaries = report_flames_read(flames),
+	};
+	if (!report->files.flame_summaries)
+		code = EXIT_FAILED;
+	for (size_t i = 0; i < in->n && code == EXIT_OK; i++)
+		if (!report_read("report", in->item[i], report->records))
+			code = EXIT_FAILED;
+	if (code == EXIT_OK) {
+		report_sort(report->records, &report->data);
+		code = make(report, out, csv, charts);
+	}
+	if (code == EXIT_OK)
+		code = write_all(report);
+	free_report(report);
+	return code;
+}
+
+int report_command(int argc, char **argv)
+{
+	const char *out = NULL, *csv = NULL, *charts = NULL;
+	struct text_list in = { 0 }, flames = { 0 };
+	const struct option_row rows[] = {
+		{ "in", OPTION_TEXTS, &in, "FILE", "records; may be repeated", 0, 0, NULL },
+		{ "flames", OPTION_TEXTS, &flames, "FOLDER",
+		  "flame graphs that scripts/flamegraph left there; may be repeated; without --in the "
+		  "report is about them alone",
+		  0, 0, NULL },
+		{ "out", OPTION_TEXT, &out, "FILE", "the report, Markdown", 0, 0, NULL },
+		{ "csv", OPTION_TEXT, &csv, "FILE", "one line a record as well", 0, 0, NULL },
+		{ "charts", OPTION_TEXT, &charts, "FOLDER",
+		  "plots by gnuplot (SVG) as well, into this folder that exists; the report shows them",
+		  0, 0, NULL },
+		{ 0 },
+	};
+	int code = option_parse("report",
+				"Makes the report from records and nothing else: the same records "
+				"give the same bytes.",
+				rows, argc, argv);
+
+	if (code != OPTION_GO_ON)
+		return code;
+	if (!(in.n || flames.n) || !out) {
+		fprintf(stderr,
+			"accept-bench report: --%s is needed; see accept-bench report "
+			"--help\n",
+			in.n || flames.n ? "out" : "in");
+		return EXIT_USAGE;
+	}
+	return report_records(&in, &flames, out, csv, charts);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The records as a table for other programs: one line a record, an empty field for what was not
+ * seen.
+ */
+#include "cell/record.h"
+#include "report/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *name, *part, *key;
+} columns[] = {
+	{ "kernel_release", "environment", "kernel_release" },
+	{ "lock_stat", "environment", "lock_stat" },
+	{ "virtualisation", "environment", "virtualisation" },
+	{ "revision", "environment", "revision" },
+	{ "cpu", "environment", "cpu" },
+	{ "cpus", "environment", "cpus" },
+	{ "experiment", "cell", "experiment" },
+	{ "accept", "cell", "accept" },
+	{ "workers", "cell", "workers" },
+	{ "fd_table", "cell", "fd_table" },
+	{ "listener", "cell", "listener" },
+	{ "load", "cell", "load" },
+	{ "server_options", "cell", "server_options" },
+	{ "server_cpus", "cell", "server_cpus" },
+	{ "client_cpus", "cell", "client_cpus" },
+	{ "open_fds", "cell", "open_fds" },
+	{ "neighbours", "cell", "neighbours" },
+	{ "level", "cell", "level" },
+	{ "rate_of_peak_percent", "cell", "rate_of_peak_percent" },
+	{ "watched", "cell", "watched" },
+	{ "repetition", "cell", "repetition" },
+	{ "protocol", "storm.load", "protocol" },
+	{ "close", "storm.load", "close" },
+	{ "concurrency", "storm.load", "concurrency" },
+	{ "rate_per_s", "storm.load", "rate_per_s" },
+	{ "good", "storm.result", "good" },
+	{ "failed", "storm.result", "failed" },
+	{ "connections_per_s", "storm.result", "connections_per_s" },
+	{ "wrk_requests_per_s", "wrk", "requests_per_s" },
+	{ "server_cpu_us_per_connection", "server", "cpu_us_per_connection" },
+	{ "instrument", "lock", "instrument" },
+	{ "acquisitions_per_connection", "lock", "acquisitions_per_connection" },
+	{ "empty_accept_acquisitions_per_connection", "lock",
+	  "empty_accept_acquisitions_per_connection" },
+	{ "sweep_acquisitions_per_connection", "lock", "sweep_acquisitions_per_connection" },
+	{ "other_acquisitions_per_connection", "lock", "other_acquisitions_per_connection" },
+	{ "contentions_per_1000_connections", "lock", "contentions_per_1000_connections" },
+	{ "wait_ns_per_connection", "lock", "wait_ns_per_connection" },
+	{ "hold_ns_per_acquisition", "lock", "hold_ns_per_acquisition" },
+	{ "connection_p50_us", "storm.result.whole", "p50_us" },
+	{ "connection_p90_us", "storm.result.whole", "p90_us" },
+	{ "connection_p99_us", "storm.result.whole", "p99_us" },
+	{ "connection_p999_us", "storm.result.whole", "p999_us" },
+};
+
+#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+static void print_text(FILE *out, const char *text)
+{
+	if (!strpbrk(text, ",\"\n")) {
+		fprintf(out, "%s", text);
+		return;
+	}
+	fputc('"', out);
+	for (; *text; text++)
+		fprintf(out, *text == '"' ? "\"\"" : "%c", *text);
+	fputc('"', out);
+}
+
+static void print_value(FILE *out, json_t *value)
+{
+	if (json_is_string(value))
+		print_text(out, json_string_value(value));
+	else if (json_is_integer(value))
+		fprintf(out, "%lld", json_integer_value(value));
+	else if (json_is_real(value))
+		fprintf(out, "%.10g", json_real_value(value));
+	else if (json_is_boolean(value))
+		fprintf(out, json_is_true(value) ? "1" : "0");
+}
+
+void report_csv(FILE *out, json_t *records)
+{
+	json_t *record;
+	size_t i;
+
+	fprintf(out, "outcome");
+	for (size_t c = 0; c < N_COLUMNS; c++)
+		fprintf(out, ",%s", columns[c].name);
+	fprintf(out, "\n");
+	json_array_foreach (records, i, record) {
+		fprintf(out, "%s", json_string_value(json_object_get(record, "outcome")));
+		for (size_t c = 0; c < N_COLUMNS; c++) {
+			fputc(',', out);
+			print_value(out, json_object_get(report_part(record, columns[c].part),
+							 columns[c].key));
+		}
+		fprintf(out, "\n");
+	}
+}
