@@ -5,9 +5,8 @@
 #include <string.h>
 
 const struct accept_path *const accept_paths[] = {
-	&accept_epoll,	 &accept_accept4, &accept_multishot,
-	&accept_install, &accept_dup,	  &accept_dup_batch,
-	&accept_direct,	 &accept_dup3,	  NULL,
+	&accept_epoll, &accept_accept4, &accept_multishot, &accept_install,
+	&accept_dup,   &accept_direct,	&accept_dup3,	   NULL,
 };
 
 const struct accept_path *accept_path_by_name(const char *name)

@@ -14,11 +14,10 @@ struct worker;
 
 /* What a path needs of the kernel; see probe.h. */
 enum kernel_feature {
-	FEATURE_RING = 1 << 0,	    /* io_uring with DEFER_TASKRUN: Linux 6.1 */
-	FEATURE_INSTALL = 1 << 1,   /* IORING_OP_FIXED_FD_INSTALL: Linux 6.8 */
-	FEATURE_DUP = 1 << 2,	    /* IORING_OP_DUP: the series in kernel/patches */
-	FEATURE_MIN_WAIT = 1 << 3,  /* --min-wait: Linux 6.12; no path needs it */
-	FEATURE_DUP_BATCH = 1 << 4, /* IORING_OP_DUP_BATCH: the last patch of that series */
+	FEATURE_RING = 1 << 0,	   /* io_uring with DEFER_TASKRUN: Linux 6.1 */
+	FEATURE_INSTALL = 1 << 1,  /* IORING_OP_FIXED_FD_INSTALL: Linux 6.8 */
+	FEATURE_DUP = 1 << 2,	   /* IORING_OP_DUP: the series in kernel/patches */
+	FEATURE_MIN_WAIT = 1 << 3, /* --min-wait: Linux 6.12; no path needs it */
 };
 
 struct accept_path {
@@ -45,19 +44,6 @@ struct accept_path {
 	/* OP_ACCEPT: C has just been accepted as DESCRIPTOR and has no descriptor yet. */
 	void (*accepted)(struct worker *w, struct conn *c, int descriptor);
 
-	/*
-	 * All completions of a pass have been handled. With true, it has prepared requests that
-	 * should not wait for those of other connections: they are submitted, and their completions
-	 * handled, before anything is waited for.
-	 */
-	bool (*end_pass)(struct worker *w);
-
-	/* OP_OPEN_BATCH: the requests of end_pass(); which of them, and how it ended. */
-	void (*opened_batch)(struct worker *w, unsigned index, int res);
-
-	/* Completions have been dropped: what was waited for in vain is no longer waited for. */
-	void (*recover)(struct worker *w);
-
 	/* OP_OPEN and OP_CLOSE_SLOT: how the path's own requests on C ended. */
 	void (*opened)(struct worker *w, struct conn *c, int res);
 	void (*slot_closed)(struct worker *w, struct conn *c, int res);
@@ -76,7 +62,7 @@ struct accept_path {
 };
 
 extern const struct accept_path accept_epoll, accept_accept4, accept_multishot, accept_install,
-	accept_dup, accept_dup_batch, accept_direct, accept_dup3;
+	accept_dup, accept_direct, accept_dup3;
 
 /* All of them, ended by NULL, and one by its name (NULL if there is none). */
 extern const struct accept_path *const accept_paths[];

@@ -26,7 +26,7 @@ enum { DUP_TRIES = 3 };
  * the chain without a completion of its own (it inherits the silence), so every chain posts exactly
  * one: OP_OPEN, OP_CLOSE_SLOT or OP_RECV tells how far it came.
  */
-void dup_chain(struct worker *w, struct conn *c)
+static void chain(struct worker *w, struct conn *c)
 {
 	struct io_uring_sqe *sqe;
 
@@ -44,7 +44,7 @@ static void accepted(struct worker *w, struct conn *c, int slot)
 {
 	c->slot = slot;
 	c->fd = park_take(w);
-	dup_chain(w, c);
+	chain(w, c);
 }
 
 static void count_error(struct counters *n, int error)
@@ -59,13 +59,13 @@ static void count_error(struct counters *n, int error)
 }
 
 /* The DUP has failed. Another number may do; if not, the connection cannot be served. */
-void dup_opened(struct worker *w, struct conn *c, int res)
+static void opened(struct worker *w, struct conn *c, int res)
 {
 	count_error(&w->counters, res);
 	park_spoilt(w, c);
 	if (++c->dup_tries < DUP_TRIES) {
 		c->fd = park_take(w);
-		dup_chain(w, c);
+		chain(w, c);
 		return;
 	}
 	worker_close_slot(w, c->slot);
@@ -73,7 +73,7 @@ void dup_opened(struct worker *w, struct conn *c, int res)
 }
 
 /* The DUP has worked, the close of the slot has not; the receive behind it was dropped. */
-void dup_slot_closed(struct worker *w, struct conn *c, int res)
+static void slot_closed(struct worker *w, struct conn *c, int res)
 {
 	(void)res;
 	count(w->counters.dups);
@@ -90,8 +90,8 @@ const struct accept_path accept_dup = {
 	.uses_pool = true,
 	.arm = arm_direct,
 	.accepted = accepted,
-	.opened = dup_opened,
-	.slot_closed = dup_slot_closed,
+	.opened = opened,
+	.slot_closed = slot_closed,
 	.retire = park_retire,
 	.tick = park_tick,
 };

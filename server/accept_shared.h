@@ -26,11 +26,6 @@ void retire_by_close(struct worker *w, struct conn *c);
 /* accept_direct.c: a multishot accept into any free slot. */
 void arm_direct(struct worker *w);
 
-/* accept_dup.c: puts C, which has slot and number, over the number; and what comes of that. */
-void dup_chain(struct worker *w, struct conn *c);
-void dup_opened(struct worker *w, struct conn *c, int res);
-void dup_slot_closed(struct worker *w, struct conn *c, int res);
-
 /* accept_accept4.c: a poll of the listener, and accept4 until the queue is empty. */
 void arm_poll(struct worker *w);
 void take_by_accept4(struct worker *w);

@@ -18,7 +18,7 @@
  * What owns the descriptor in each state, and what is in flight:
  *
  *   FREE       nobody; nothing
- *   OPENING    the connection owns a slot; the INSTALL or the DUP_BATCH that gives it an fd
+ *   OPENING    the connection owns a slot; the INSTALL that gives it an fd
  *   RECEIVING  fd or slot; exactly one receive (dup: behind the chain that makes the fd)
  *   SENDING    fd or slot; exactly one send (with the close linked to it where the path allows)
  *   LINGERING  fd or slot; exactly one receive whose bytes are dropped, so that closing with unread
@@ -72,7 +72,6 @@ struct conn {
 	bool timed_out : 1; /* its request in flight is being cancelled */
 	bool suspect : 1;   /* its completion may have been dropped: see recover.h */
 	bool served : 1;    /* at least one answer has been sent */
-	bool batched : 1;   /* OPENING, and the batch it is in has not completed */
 	bool watched : 1;   /* epoll: it is in the interest list */
 	uint8_t dup_tries;
 	int fd;		     /* -1: none */

@@ -38,8 +38,6 @@
 	X(dup_ebusy, "DUPs that failed with EBUSY")                                                \
 	X(dup_ebadf, "DUPs that failed with EBADF")                                                \
 	X(dup_ecanceled, "DUPs that failed with ECANCELED")                                        \
-	X(dup_batches, "DUP_BATCH requests, each for two connections or more")                     \
-	X(dup_batch_short, "DUP_BATCH requests that did less than they were asked for")            \
 	X(installs, "connections installed by FIXED_FD_INSTALL")                                   \
 	X(install_errors, "FIXED_FD_INSTALLs that failed")                                         \
 	X(parked_now, "finished connections whose fd waits for the next DUP")                      \

@@ -72,59 +72,6 @@ static const char *try_dup(struct io_uring *ring, int source, int target)
 	return NULL;
 }
 
-static int run_batch(struct io_uring *ring, const struct dup_pair *pairs, unsigned n,
-		     unsigned flags)
-{
-	prep_dup_batch(io_uring_get_sqe(ring), pairs, n, flags);
-	return run(ring);
-}
-
-/*
- * Slot 0 holds an eventfd, slot 1 nothing. Of three pairs the first must be done and be counted,
- * and the third must not be, as the second cannot; left to itself the second must say why.
- */
-static const char *try_dup_batch(struct io_uring *ring, int source, const int targets[2])
-{
-	const struct dup_pair pairs[] = { { 0, targets[0] }, { 1, targets[1] }, { 0, targets[1] } };
-
-	if (run_batch(ring, pairs, 3, 1U << 31) != -EINVAL)
-		return "an unknown flag is not refused with EINVAL";
-	if (run_batch(ring, pairs, 0, IORING_DUP_OLD_FIXED) != -EINVAL)
-		return "a batch of nothing is not refused with EINVAL";
-	if (run_batch(ring, pairs, 3, IORING_DUP_OLD_FIXED) != 1)
-		return "it does not end with the first pair that cannot be done";
-	if (!same_eventfd(source, targets[0]))
-		return "it does not replace its first destination";
-	if (!(fcntl(targets[0], F_GETFD) & FD_CLOEXEC))
-		return "it does not set close-on-exec";
-	if (same_eventfd(source, targets[1]))
-		return "it goes on behind a pair that cannot be done";
-	if (run_batch(ring, pairs + 1, 2, IORING_DUP_OLD_FIXED) != -EBADF)
-		return "an empty slot is not refused with EBADF";
-	return NULL;
-}
-
-/* Part of probe_dup(), which has put the eventfd SOURCE into slot 0. */
-static void probe_dup_batch(struct io_uring *ring, int source, struct kernel *k)
-{
-	struct io_uring_probe *ops = io_uring_get_probe_ring(ring);
-	int targets[2] = { open("/dev/null", O_RDWR | O_CLOEXEC),
-			   open("/dev/null", O_RDWR | O_CLOEXEC) };
-	const char *wrong = NULL;
-
-	if (!ops || !io_uring_opcode_supported(ops, OP_DUP_BATCH_NUMBER))
-		snprintf(k->dup_batch, sizeof(k->dup_batch), "it does not know opcode %d",
-			 OP_DUP_BATCH_NUMBER);
-	else if ((wrong = try_dup_batch(ring, source, targets)) != NULL)
-		snprintf(k->dup_batch, sizeof(k->dup_batch), "its opcode %d is something else: %s",
-			 OP_DUP_BATCH_NUMBER, wrong);
-	else
-		k->features |= FEATURE_DUP_BATCH;
-	close(targets[0]);
-	close(targets[1]);
-	io_uring_free_probe(ops);
-}
-
 static void probe_dup(struct io_uring *ring, struct kernel *k)
 {
 	struct io_uring_probe *ops = io_uring_get_probe_ring(ring);
@@ -143,10 +90,6 @@ static void probe_dup(struct io_uring *ring, struct kernel *k)
 			 OP_DUP_NUMBER, wrong);
 	else
 		k->features |= FEATURE_DUP;
-	if (k->features & FEATURE_DUP)
-		probe_dup_batch(ring, files[0], k);
-	else
-		snprintf(k->dup_batch, sizeof(k->dup_batch), "nor a single one");
 	close(files[0]);
 	close(target);
 	io_uring_free_probe(ops);
@@ -194,10 +137,6 @@ void probe_explain(const struct kernel *k, const struct accept_path *path)
 		say("--accept %s needs IORING_OP_DUP and Linux %s has none (%s); run it under "
 		    "kernel/boot, which boots a kernel with it, or take --accept auto",
 		    path->name, name.release, k->dup);
-	else if (missing & FEATURE_DUP_BATCH)
-		say("--accept %s needs IORING_OP_DUP_BATCH and Linux %s has none (%s); run it under "
-		    "kernel/boot, which boots a kernel with it, or take --accept dup",
-		    path->name, name.release, k->dup_batch);
 	else
 		say("--accept %s needs FIXED_FD_INSTALL and Linux %s has none (%s); take --accept auto",
 		    path->name, name.release, k->install);

@@ -13,7 +13,6 @@ struct kernel {
 	char ring[160];	   /* why FEATURE_RING is missing, for a person */
 	char install[160];
 	char dup[160];
-	char dup_batch[160];
 };
 
 void probe_kernel(struct kernel *kernel);

@@ -26,16 +26,15 @@ static bool has_dropped(struct worker *w)
 	return true;
 }
 
-bool worker_in_flight(struct worker *w, uint64_t request)
-{
-	struct io_uring_sync_cancel_reg cancel = { .addr = request };
-
-	return io_uring_register_sync_cancel(&w->ring.uring, &cancel) != -ENOENT;
-}
-
+/*
+ * Whether that request is in flight. If it is, it ends with ECANCELED, which its handler takes for a
+ * cancel that came too late, and repeats it: nothing is lost by asking.
+ */
 static bool in_flight(struct worker *w, enum op op, const struct conn *c)
 {
-	return worker_in_flight(w, worker_user_data(w, op, c));
+	struct io_uring_sync_cancel_reg cancel = { .addr = worker_user_data(w, op, c) };
+
+	return io_uring_register_sync_cancel(&w->ring.uring, &cancel) != -ENOENT;
 }
 
 static void begin(struct worker *w)
@@ -82,7 +81,6 @@ static bool is_lost(struct worker *w, const struct conn *c)
 	case CONN_FREE:
 		return false;
 	case CONN_OPENING:
-		return !c->batched;
 	case CONN_RETIRING:
 		return true; /* neither an INSTALL nor a close waits for anything */
 	case CONN_RECEIVING: /* perhaps behind a DUP, should io-wq have that */
@@ -104,15 +102,13 @@ static unsigned strike_off_lost(struct worker *w)
 	unsigned n = 0;
 	uint32_t i;
 
-	if (w->path->recover)
-		w->path->recover(w);
 	for (i = 0; i < w->conns.capacity; i++) {
 		struct conn *c = &w->conns.conns[i];
 
 		if (!c->suspect)
 			continue;
 		if (!is_lost(w, c)) {
-			c->suspect = c->fd >= 0 && !c->batched && !in_flight(w, OP_OPEN, c);
+			c->suspect = c->fd >= 0 && !in_flight(w, OP_OPEN, c);
 			continue;
 		}
 		n++;

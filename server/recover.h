@@ -26,12 +26,6 @@
 
 #include "worker.h"
 
-/*
- * Whether a request with this user_data is in flight. If it is, it ends with ECANCELED, which its
- * handler takes for a cancel that came too late, and repeats it: nothing is lost by asking.
- */
-bool worker_in_flight(struct worker *w, uint64_t request);
-
 /* Once per pass, behind the reaping: a few loads while nothing has been dropped. */
 void recover(struct worker *w);
 

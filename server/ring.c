@@ -166,11 +166,6 @@ static void submit(struct ring *r, unsigned wait)
 		die("io_uring_enter: %s", strerror(-ret));
 }
 
-void ring_submit(struct ring *r)
-{
-	submit(r, 0);
-}
-
 void ring_submit_and_wait(struct ring *r)
 {
 	submit(r, 1);

@@ -37,7 +37,6 @@ enum op {
 	OP_ACCEPT,     /* a connection, as fd or slot */
 	OP_LISTEN,     /* the listener is readable (accept4, dup3) */
 	OP_OPEN,       /* the request that gives a connection its fd: INSTALL or DUP */
-	OP_OPEN_BATCH, /* the DUP_BATCH that gives many of them theirs; index: which batch */
 	OP_CLOSE_SLOT, /* the slot is given up, the connection goes on as an fd */
 	OP_RECV,
 	OP_SEND,
@@ -129,11 +128,7 @@ void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries);
 void ring_before_submit(struct ring *r);
 int ring_after_submit(struct ring *r, int ret);
 
-/*
- * Submits what is there: what the kernel does at once has completed when this returns. The second
- * also waits for a completion.
- */
-void ring_submit(struct ring *r);
+/* Submits what is there, and waits for a completion. */
 void ring_submit_and_wait(struct ring *r);
 
 /* How many completions the kernel has dropped so far, for want of memory. */

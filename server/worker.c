@@ -332,12 +332,6 @@ static void handle_open(struct worker *w, struct conn *c, struct io_uring_cqe *c
 	w->path->opened(w, c, cqe->res);
 }
 
-static void handle_open_batch(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
-{
-	(void)none;
-	w->path->opened_batch(w, user_data_index(io_uring_cqe_get_data64(cqe)), cqe->res);
-}
-
 static void handle_close_slot(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
 	w->path->slot_closed(w, c, cqe->res);
@@ -380,7 +374,6 @@ static const struct {
 	[OP_ACCEPT] = { "accept", false, acceptor_accept, acceptor_accept },
 	[OP_LISTEN] = { "poll of the listener", false, acceptor_listen, acceptor_listen },
 	[OP_OPEN] = { "open", true, handle_open, handle_open },
-	[OP_OPEN_BATCH] = { "open of many", false, handle_open_batch, handle_open_batch },
 	[OP_CLOSE_SLOT] = { "close of a slot", true, handle_close_slot, handle_close_slot },
 	[OP_RECV] = { "receive", true, handle_recv, handle_recv_error },
 	[OP_SEND] = { "send", true, handle_send, handle_send_error },
@@ -436,16 +429,6 @@ static void reap(struct worker *w)
 	count_add(w->counters.completions, n);
 }
 
-/* The paths' own requests at the end of a pass complete at once, and belong to it. */
-static void reap_pass(struct worker *w)
-{
-	reap(w);
-	while (w->path->end_pass && w->path->end_pass(w)) {
-		ring_submit(&w->ring);
-		reap(w);
-	}
-}
-
 void worker_loop(struct worker *w)
 {
 	w->now_ms = clock_ms();
@@ -456,7 +439,7 @@ void worker_loop(struct worker *w)
 		ring_submit_and_wait(&w->ring);
 		w->now_ms = clock_ms();
 		count(w->counters.passes);
-		reap_pass(w);
+		reap(w);
 		recover(w);
 	}
 }

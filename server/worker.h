@@ -12,7 +12,6 @@
 #include "accept.h"
 #include "conn.h"
 #include "counters.h"
-#include "dup.h"
 #include "fdpool.h"
 #include "options.h"
 #include "protocol.h"
@@ -20,15 +19,6 @@
 
 /* How far the recovery from dropped completions has come: see recover.h. */
 enum recovery { RECOVERY_NONE, RECOVERY_BEGUN, RECOVERY_BARRIER, RECOVERY_SETTLED };
-
-/* Connections that one DUP_BATCH is to put over their numbers: being filled, or in flight. */
-enum { DUP_BATCHES = 4 };
-
-struct dup_batch {
-	unsigned n; /* 0: not in use */
-	struct dup_pair pairs[DUP_BATCH_MOST];
-	uint32_t conns[DUP_BATCH_MOST]; /* each in CONN_OPENING until the batch completes */
-};
 
 struct worker {
 	/* Written by the main thread before the worker starts, constant afterwards. */
@@ -57,12 +47,9 @@ struct worker {
 	struct conn_table conns;
 	struct fdpool pool;
 	struct protocol protocol;
-	struct dup_batch batches[DUP_BATCHES]; /* of the path dup-batch */
-	struct dup_batch *filling;	       /* the one that is being filled, or NULL */
-	bool batch_prepared;		       /* since the end of the last pass */
-	uint64_t now_ms;		       /* the time at the start of this pass */
-	bool accepting;			       /* an OP_ACCEPT or OP_LISTEN is in flight */
-	bool accept_cancelled;		       /* and has been asked to end */
+	uint64_t now_ms;       /* the time at the start of this pass */
+	bool accepting;	       /* an OP_ACCEPT or OP_LISTEN is in flight */
+	bool accept_cancelled; /* and has been asked to end */
 	bool draining;
 	bool accept_full; /* --max-conns was reached, and not enough have ended since */
 	bool crowded;	  /* it was full, so many may be queued: accept one at a time */

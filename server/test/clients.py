@@ -326,7 +326,7 @@ def test_burst():
         s.freeze()
         crowd = [s.connect() for _ in range(64)]
         s.thaw()
-        multishot = PATH in ("multishot", "install", "dup", "dup-batch", "direct")
+        multishot = PATH in ("multishot", "install", "dup", "direct")
         eventually(lambda: s.now()["conns_now"] == 8, "not full")
         eventually(lambda: s.now()["refused"] == (56 if multishot else 0), "refused or not")
         if multishot:
@@ -342,7 +342,7 @@ def test_out_of_descriptors():
     """EMFILE (or a full slot table): no spin, no flood of lines, and back by itself."""
     # dup and direct take no new number: see test_max_conns. A multishot request keeps the limit that
     # was in force when it was armed (io_accept_prep() in io_uring/net.c): see faults.py.
-    if PATH in ("dup", "dup-batch", "direct", "multishot"):
+    if PATH in ("dup", "direct", "multishot"):
         return
     with server("--max-conns", "1000") as s:
         soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
@@ -460,7 +460,7 @@ def test_second_signal():
 
 
 def test_park_timeout():
-    if PATH not in ("dup", "dup-batch", "dup3"):
+    if PATH not in ("dup", "dup3"):
         return
     with server("--park-timeout", "1s") as s:
         for _ in range(50):
@@ -473,7 +473,7 @@ def test_park_timeout():
 
 
 def test_park_bound():
-    if PATH not in ("dup", "dup-batch", "dup3"):
+    if PATH not in ("dup", "dup3"):
         return
     with server("--park", "4", "--park-timeout", "30s") as s:
         crowd = [s.connect() for _ in range(40)]
@@ -488,7 +488,7 @@ def test_park_bound():
 
 
 def test_park_none():
-    if PATH not in ("dup", "dup-batch", "dup3"):
+    if PATH not in ("dup", "dup3"):
         return
     with server("--park", "0") as s:
         for _ in range(50):

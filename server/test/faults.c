@@ -10,8 +10,6 @@
  * one connection although it was asked for all, or SHORT for a send of the first byte alone, or
  * STALE: the request does as it should, and beside it a completion comes that looks like one of the
  * connection that was there before.
- * A batch can be HALF, which has the kernel do only the first half of it, or ASYNC, which leaves it
- * to io-wq.
  *
  * A request that is to fail is replaced, just before its submission, by a NOP with the injected
  * result (Linux 6.10), which keeps its user_data, its links and its flags: what the kernel does to
@@ -47,7 +45,7 @@ struct fault {
 	unsigned every, seen;
 };
 
-enum { MOST = 8, SINGLE = 0, HALF = -1, ASYNC = -2, DROP = -3, SHORT = -4, STALE = -5 };
+enum { MOST = 8, SINGLE = 0, DROP = -1, SHORT = -2, STALE = -3 };
 
 static const struct {
 	const char *name;
@@ -56,7 +54,7 @@ static const struct {
 	{ "accept", OP_ACCEPT }, { "dup", OP_OPEN },  { "install", OP_OPEN },
 	{ "recv", OP_RECV },	 { "send", OP_SEND }, { "close_slot", OP_CLOSE_SLOT },
 	{ "retire", OP_RETIRE }, { "tick", OP_TICK }, { "shutdown", OP_SHUTDOWN },
-	{ "listen", OP_LISTEN }, { "wake", OP_WAKE }, { "batch", OP_OPEN_BATCH },
+	{ "listen", OP_LISTEN }, { "wake", OP_WAKE },
 };
 
 static const struct {
@@ -64,8 +62,7 @@ static const struct {
 	int error;
 } error_names[] = {
 	{ "SINGLE", SINGLE },	    { "SHORT", SHORT },
-	{ "STALE", STALE },	    { "HALF", HALF },
-	{ "ASYNC", ASYNC },	    { "EMFILE", EMFILE },
+	{ "STALE", STALE },	    { "EMFILE", EMFILE },
 	{ "ENFILE", ENFILE },	    { "ENOBUFS", ENOBUFS },
 	{ "ENOMEM", ENOMEM },	    { "ECONNABORTED", ECONNABORTED },
 	{ "EBUSY", EBUSY },	    { "EBADF", EBADF },
@@ -131,12 +128,6 @@ static void inject(struct io_uring_sqe *sqe, const struct fault *f)
 	switch (f->error) {
 	case SINGLE:
 		sqe->ioprio &= (__u16)~IORING_ACCEPT_MULTISHOT;
-		return;
-	case HALF:
-		sqe->len /= 2;
-		return;
-	case ASYNC:
-		sqe->flags |= IOSQE_ASYNC;
 		return;
 	case SHORT:
 		/* One byte is the whole of it to the kernel, which would go on with a close. */

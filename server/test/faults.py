@@ -17,7 +17,7 @@ from harness import (BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventual
 
 BINARY, PATH = sys.argv[1:3]
 RING = PATH != "epoll"
-SLOTS = PATH in ("install", "dup", "dup-batch", "direct")
+SLOTS = PATH in ("install", "dup", "direct")
 CONNECTIONS = 60
 
 
@@ -46,7 +46,7 @@ def run(faults="", options=(), connections=CONNECTIONS, keep_alive=1, **environm
 
 def test_accept_runs_out():
     """EMFILE, ENFILE, ENOBUFS, ENOMEM: waits, comes back, loses nothing; also ECONNABORTED."""
-    if PATH not in ("multishot", "install", "dup", "dup-batch", "direct"):
+    if PATH not in ("multishot", "install", "dup", "direct"):
         return
     for error in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED"):
         # Of 3 arms the first fails; SINGLE makes for many arms.
@@ -59,7 +59,7 @@ def test_accept_runs_out():
 
 def test_multishot_ends():
     """A completion without F_MORE: armed again, once."""
-    if PATH not in ("multishot", "install", "dup", "dup-batch", "direct"):
+    if PATH not in ("multishot", "install", "dup", "direct"):
         return
     lost, totals = run("accept:SINGLE:1")
     check(lost == 0, f"{lost} lost")
@@ -82,7 +82,7 @@ def test_time_out_without_buffers():
 
 def test_dup_fails():
     """Another number is tried; only a third failure in a row costs the connection."""
-    if PATH not in ("dup", "dup-batch"):
+    if PATH != "dup":
         return
     for error, counter in (("EBUSY", "dup_ebusy"), ("EBADF", "dup_ebadf"),
                            ("ECANCELED", "dup_ecanceled")):
@@ -115,67 +115,9 @@ def test_crowd_that_lasts():
         check(totals["accept_pauses"] > 15, f"it took only {totals['accept_pauses']} pauses")
 
 
-def batches(faults="", crowds=10, size=40):
-    """Crowds that connect while the server stands still: it finds each as a whole. The totals."""
-    with Server(BINARY, "--accept", PATH, "--workers", "1", "--park-timeout", "200ms", "--protocol", "echo",
-                environment={"ACCEPT_SERVER_FAULTS": faults} if faults else {}) as s:
-        for crowd_number in range(crowds):
-            s.freeze()
-            clients = [s.connect() for _ in range(size)]
-            s.thaw()
-            for i, c in enumerate(clients):
-                data = b"%d of crowd %d" % (i, crowd_number)
-                c.sendall(data)
-                back = c.recv(100)
-                check(back == data, f"{faults}: {back!r} came back for {data!r}")
-                c.close()
-        totals = eventually_clean(s, 2)
-        check(totals["dups"] == totals["closed"] == crowds * size, f"{faults}: {totals}")
-        check(totals["dup_errors"] == totals["stale"] == 0, f"{faults}: {totals}")
-    return totals
-
-
-def test_batches():
-    """What a batch leaves undone, in part or as a whole, is done one by one, and nothing is mixed up."""
-    if PATH != "dup-batch":
-        return
-    totals = batches()
-    check(0 < totals["dup_batches"] <= 40, f"{totals['dup_batches']} batches for 10 crowds of 40")
-    check(totals["dup_batch_short"] == totals["io_wq_threads"] == 0, f"{totals}")
-    check(batches(size=300, crowds=1)["dup_batches"] >= 2, "a crowd does not fit into one batch")
-    for error in ("EBUSY", "EBADF", "ENOMEM", "ECANCELED"):
-        totals = batches(f"batch:{error}:2", crowds=4)
-        check(0 < totals["dup_batch_short"] < totals["dup_batches"] or totals["dup_batches"] == 1, f"{error}: {totals}")
-    totals = batches("batch:HALF:1", crowds=4)
-    check(totals["dup_batch_short"] == totals["dup_batches"] > 0, f"HALF: {totals}")
-    totals = batches("batch:ASYNC:1", crowds=4)
-    check(totals["dup_batch_short"] == 0 and totals["io_wq_threads"] > 0, f"ASYNC: {totals}")
-
-
-def test_dropped_batch():
-    """Nobody knows what became of it: its connections are struck off, the next ones are served."""
-    if PATH != "dup-batch":
-        return
-    with Server(BINARY, "--accept", PATH, "--workers", "1", "--park-timeout", "200ms",
-                environment={"ACCEPT_SERVER_DROP": "batch:2"}) as s:
-        lost = 0
-        for _ in range(6):
-            s.freeze()
-            clients = [s.connect() for _ in range(20)]
-            s.thaw()
-            for c in clients:
-                try:
-                    ask(c, GET_CLOSE)
-                except (ConnectionError, Failure):
-                    lost += 1
-                c.close()
-        totals = eventually_clean(s, 2)
-        check(totals["recoveries"] > 0 and 0 < lost < 120, f"{lost} lost, {totals}")
-
-
 def test_close_of_slot_fails():
     """The DUP has worked, so the connection is served."""
-    if PATH not in ("dup", "dup-batch"):
+    if PATH != "dup":
         return
     lost, totals = run("close_slot:EBADF:2", connections=50)
     check(lost == 0 and totals["dups"] == 50, f"{lost} lost, {totals['dups']} DUPs")
@@ -267,7 +209,7 @@ def test_dropped_completions():
         return
     operations = ["recv", "send"]
     operations += ["listen"] if PATH in ("accept4", "dup3") else ["accept"]
-    operations += {"install": ["install", "retire"], "dup": [], "dup-batch": [], "dup3": []}.get(PATH, ["retire"])
+    operations += {"install": ["install", "retire"], "dup": [], "dup3": []}.get(PATH, ["retire"])
     for operation in operations:
         # The answer to the last request may be out before its completion is dropped.
         lost, totals = run(ACCEPT_SERVER_DROP=f"{operation}:5", keep_alive=2)
@@ -280,7 +222,7 @@ def test_dropped_completions():
 
 def test_dropped_end_of_accept():
     """The kernel ends a multishot accept whose completion does not fit: the last one may be dropped."""
-    if PATH not in ("multishot", "install", "dup", "dup-batch", "direct"):
+    if PATH not in ("multishot", "install", "dup", "direct"):
         return
     lost, totals = run("accept:SINGLE:1", ACCEPT_SERVER_DROP="accept:2", connections=20)
     check(lost == totals["recoveries"] == 10, f"{lost} lost, {totals}")
