@@ -8,7 +8,6 @@
  *
  *   dup            DUP of a slot over an open fd
  *   dup-fd         DUP of an fd over an open fd
- *   dup-batch-N    N at a time in one request, DUP_BATCH of a slot over open fds
  *   install-close  close of an fd, FIXED_FD_INSTALL of the slot (it takes the number set free)
  *   close-dup      close(), dup(): the same by system calls
  *   dup3           dup3() over an open fd
@@ -132,23 +131,6 @@ static void run_dup(struct bench *bench)
 	run_ring(bench, BATCH);
 }
 
-static void run_dup_batch(struct bench *bench)
-{
-	struct dup_pair pairs[DUP_BATCH_MAX];
-	unsigned size = bench->method->ops;
-	struct io_uring_cqe *cqe;
-
-	for (unsigned i = 0; i < size; i++)
-		pairs[i] = (struct dup_pair){ SLOT_SOURCE, any_fd(bench) };
-	fill_dup_batch(
-		ring_sqe(&bench->ring),
-		&(struct dup_batch){ .pairs = pairs, .count = size, .flags = DUP_OLD_FIXED });
-	MUST(io_uring_submit_and_wait(&bench->ring, 1));
-	MUST(io_uring_peek_cqe(&bench->ring, &cqe));
-	MUST(cqe->res == (int)size ? 0 : -EIO);
-	io_uring_cqe_seen(&bench->ring, cqe);
-}
-
 static void run_dup_fd(struct bench *bench)
 {
 	for (int i = 0; i < BATCH; i++)
@@ -236,12 +218,6 @@ static void run_close_open(struct bench *bench)
 static const struct method methods[] = {
 	{ "dup", run_dup, BATCH },
 	{ "dup-fd", run_dup_fd, BATCH },
-	{ "dup-batch-1", run_dup_batch, 1 },
-	{ "dup-batch-4", run_dup_batch, 4 },
-	{ "dup-batch-16", run_dup_batch, 16 },
-	{ "dup-batch-32", run_dup_batch, 32 },
-	{ "dup-batch-64", run_dup_batch, 64 },
-	{ "dup-batch-256", run_dup_batch, DUP_BATCH_MAX },
 	{ "install-close", run_install_close, BATCH },
 	{ "close-dup", run_close_dup, BATCH },
 	{ "dup3", run_dup3, BATCH },
@@ -532,7 +508,6 @@ int main(int argc, char **argv)
 		}
 	getrlimit(RLIMIT_NOFILE, &limit);
 	test_start("dup_bench");
-	test_needs_batch();
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	for (unsigned i = 0; i < open_count; i++)

@@ -6,8 +6,7 @@
  * of, and not those in slots), and the slot becomes an fd: what class the socket has then,
  * sock_diag tells. DUP of a slot must do what FIXED_FD_INSTALL does; DUP of an fd, like dup2(),
  * must do nothing: there it is another process that duplicates, one that shares the table and was
- * in the other class before the socket was there. The same goes for a batch, and a pair of it that
- * is not done leaves its socket as it is.
+ * in the other class before the socket was there.
  *
  * Needs root, and the net_cls controller (cgroup v1).
  */
@@ -119,38 +118,15 @@ enum way {
 	BY_DUP_OF_FD,
 	BY_DUP2,
 	BY_SLOT,
-	BY_BATCH,
-	BY_BATCH_OVER_FLUSH,
-	BY_BATCH_OF_FD,
-	BY_BATCH_NOT_DONE,
 	WAYS
 };
 
-static const char *const way_names[] = { "FIXED_FD_INSTALL",
-					 "DUP of a slot",
-					 "DUP of a slot, ASYNC",
-					 "DUP of a slot over a file with ->flush",
-					 "DUP of an fd",
-					 "dup2",
-					 "DUP of a slot to a slot",
-					 "DUP_BATCH of slots",
-					 "DUP_BATCH of slots over a file with ->flush",
-					 "DUP_BATCH of fds",
-					 "DUP_BATCH of slots that fails before it" };
-
-/*
- * The socket is the second of two pairs; FIRST is the source of the other. Gives the socket's new
- * number.
- */
-static int carry_out_batch(int first, int socket, unsigned flags, bool fails)
-{
-	struct dup_pair pairs[] = { { first, FD_TARGET + 1 }, { socket, FD_TARGET } };
-	int result = DUP_BATCH(&ring, .pairs = pairs, .count = 2, .flags = flags);
-
-	if (fails)
-		return result == -EBADF ? 0 : -EIO;
-	return result == 2 ? FD_TARGET : result < 0 ? result : -EIO;
-}
+static const char *const way_names[] = {
+	"FIXED_FD_INSTALL",	  "DUP of a slot",
+	"DUP of a slot, ASYNC",	  "DUP of a slot over a file with ->flush",
+	"DUP of an fd",		  "dup2",
+	"DUP of a slot to a slot"
+};
 
 static int carry_out(enum way way, int fd)
 {
@@ -175,18 +151,6 @@ static int carry_out(enum way way, int fd)
 		return DUP(&ring, .fd = fd, .new_fd = FD_TARGET);
 	case BY_DUP2:
 		return dup2(fd, FD_TARGET);
-	case BY_BATCH:
-		return carry_out_batch(SLOT, SLOT, DUP_OLD_FIXED, false);
-	case BY_BATCH_OVER_FLUSH:
-		flushed = flush_file_make();
-		MUST(dup3(flushed, FD_TARGET, O_CLOEXEC));
-		result = carry_out_batch(SLOT, SLOT, DUP_OLD_FIXED, false);
-		close(flushed);
-		return result;
-	case BY_BATCH_OF_FD:
-		return carry_out_batch(fd, fd, 0, false);
-	case BY_BATCH_NOT_DONE:
-		return carry_out_batch(SLOT + 2, SLOT, DUP_OLD_FIXED, true);
 	default:
 		return DUP(&ring, .fd = SLOT, .new_fd = SLOT + 1,
 			   .flags = DUP_OLD_FIXED | DUP_NEW_FIXED);
@@ -255,10 +219,10 @@ static long class_after(enum way way)
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
-	bool keeps_fd = way == BY_DUP_OF_FD || way == BY_DUP2 || way == BY_BATCH_OF_FD;
+	bool keeps_fd = way == BY_DUP_OF_FD || way == BY_DUP2;
 	struct duplicator duplicator;
 	int fd, result = FD_TARGET;
-	unsigned class, not_done_class = 0;
+	unsigned class;
 
 	move_to("made");
 	if (keeps_fd)
@@ -279,17 +243,14 @@ static long class_after(enum way way)
 		      "%s: the class of a socket in a slot changed", way_names[way]);
 		result = carry_out(way, -1);
 		CHECK(result >= 0, "%s: %s", way_names[way], res_name(result));
-		not_done_class = class_of(address.sin_port);
 		slot_set(&ring, SLOT, -1);
 	}
-	/* what no table refers to any more has no class */
-	class = way == BY_BATCH_NOT_DONE ? not_done_class : class_of(address.sin_port);
+	class = class_of(address.sin_port);
 	if (keeps_fd)
 		close(fd);
-	close(FD_TARGET + 1);
 	if (way == BY_SLOT)
 		slot_set(&ring, SLOT + 1, -1);
-	else if (way != BY_BATCH_NOT_DONE)
+	else
 		close(result);
 	return (long)class;
 }
@@ -297,22 +258,14 @@ static long class_after(enum way way)
 int main(void)
 {
 	static const long expected[WAYS] = {
-		[BY_INSTALL] = CLASS_RECEIVES,
-		[BY_DUP] = CLASS_RECEIVES,
-		[BY_DUP_ASYNC] = CLASS_RECEIVES,
-		[BY_DUP_OVER_FLUSH] = CLASS_RECEIVES,
-		[BY_DUP_OF_FD] = CLASS_MADE,
-		[BY_DUP2] = CLASS_MADE,
+		[BY_INSTALL] = CLASS_RECEIVES,	 [BY_DUP] = CLASS_RECEIVES,
+		[BY_DUP_ASYNC] = CLASS_RECEIVES, [BY_DUP_OVER_FLUSH] = CLASS_RECEIVES,
+		[BY_DUP_OF_FD] = CLASS_MADE,	 [BY_DUP2] = CLASS_MADE,
 		[BY_SLOT] = CLASS_MADE,
-		[BY_BATCH] = CLASS_RECEIVES,
-		[BY_BATCH_OVER_FLUSH] = CLASS_RECEIVES,
-		[BY_BATCH_OF_FD] = CLASS_MADE,
-		[BY_BATCH_NOT_DONE] = CLASS_MADE,
 	};
 	long class;
 
 	test_start("dup_receive");
-	test_needs_batch();
 	ring_open(&ring, 8, 0);
 	slots_register(&ring, SLOTS);
 	MUST(mkdtemp(cgroup_root) ? 0 : -1);

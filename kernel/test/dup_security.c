@@ -3,9 +3,9 @@
  *
  * There is no security module in the guest. So this test is one: a BPF program in front of
  * security_file_receive() (BPF_MODIFY_RETURN, Documentation/bpf), which refuses this process from
- * the call on that it is told. What FIXED_FD_INSTALL does not get then, DUP and DUP_BATCH of a slot
- * must not get either, inline or in a worker, and what was at the destination stays. What is an fd
- * already is not asked for.
+ * the call on that it is told. What FIXED_FD_INSTALL does not get then, DUP of a slot must not get
+ * either, inline or in a worker, and what was at the destination stays. What is an fd already is not
+ * asked for.
  *
  * Needs root, and a kernel with CONFIG_SECURITY, BPF and BTF.
  */
@@ -186,7 +186,6 @@ static void in_a_worker(void)
 static void not_asked(void)
 {
 	int fd = file_make(ID_SOURCE + SLOTS);
-	struct dup_pair pair = { fd, FD_TARGET + 1 };
 
 	start();
 	hook_set(1);
@@ -194,32 +193,13 @@ static void not_asked(void)
 	CHECK_RES(DUP(&ring, .fd = fd, .new_fd = 2, .flags = DUP_NEW_FIXED), 2, "DUP into a slot");
 	CHECK_RES(DUP(&ring, .fd = 1, .new_fd = 2, .flags = DUP_OLD_FIXED | DUP_NEW_FIXED), 2,
 		  "DUP of a slot into a slot");
-	CHECK_RES(DUP_BATCH(&ring, .pairs = &pair, .count = 1), 1, "DUP_BATCH of an fd");
 	CHECK_RES(hook_calls(), 0, "calls for what does not become an fd");
 	close(fd);
-}
-
-/* Refused from pair AT on: what is before it is done, the rest is not touched. */
-static void a_batch(int at, unsigned sqe_flags)
-{
-	struct dup_pair pairs[SLOTS];
-
-	start();
-	for (int i = 0; i < SLOTS; i++)
-		pairs[i] = (struct dup_pair){ i, FD_TARGET + i };
-	hook_set((uint32_t)at + 1);
-	CHECK_RES(DUP_BATCH(&ring, .pairs = pairs, .count = SLOTS, .flags = DUP_OLD_FIXED,
-			    .sqe_flags = sqe_flags),
-		  at ? at : -EACCES, "DUP_BATCH refused at %d", at);
-	for (int i = 0; i < SLOTS; i++)
-		CHECK_RES(file_id(FD_TARGET + i), i < at ? ID_SOURCE + i : ID_BEFORE,
-			  "refused at %d: pair %d", at, i);
 }
 
 int main(void)
 {
 	test_start("dup_security");
-	test_needs_batch();
 	ring_open(&ring, 8, 0);
 	slots_register(&ring, SLOTS);
 	before_fd = file_make(ID_BEFORE);
@@ -231,10 +211,6 @@ int main(void)
 	a_slot(IOSQE_ASYNC);
 	in_a_worker();
 	not_asked();
-	for (int at = 0; at < SLOTS; at++) {
-		a_batch(at, 0);
-		a_batch(at, IOSQE_ASYNC);
-	}
 	return test_end();
 }
 

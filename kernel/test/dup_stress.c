@@ -5,9 +5,8 @@
  *
  * The threads share one fd table. Each has fd numbers and a ring's slots of its own, of which it
  * knows at any time what is there; it puts random DUPs among them into batches, into links and into
- * workers, and many into one DUP_BATCH, mixed with close(), dup2() and open(), and compares every
- * result, file and close-on-exec bit. All of them also work on a few shared numbers, of which only
- * is known what cannot be there. One more thread sleeps in read() on a number that is replaced
+ * workers, mixed with close(), dup2() and open(), and compares every result, file and close-on-exec
+ * bit. All of them also work on a few shared numbers, of which only is known what cannot be there. One more thread sleeps in read() on a number that is replaced
  * under it.
  *
  * The run is divided into epochs: each is a process that ends with requests in flight.
@@ -73,7 +72,7 @@ struct worker {
 
 /* what the epochs add up, in memory shared with the parent */
 struct totals {
-	atomic_ulong ops, dups, batches, mismatches, epochs, sleepers;
+	atomic_ulong ops, dups, mismatches, epochs, sleepers;
 };
 
 static struct totals *totals;
@@ -305,83 +304,6 @@ static void do_link(struct worker *w)
 	reap(w, count);
 }
 
-/*
- * A source for a batch, as a number and what is there; seldom nothing, since that is the batch's
- * end.
- */
-static int draw_batch_source(struct worker *w, bool from_slots, int32_t *number)
-{
-	int id = ID_NONE;
-
-	for (unsigned tries = one_in(w, 40) ? 1 : 20; tries && id == ID_NONE; tries--) {
-		unsigned i = draw(w, FDS + FILES / 2);
-
-		if (from_slots) {
-			*number = (int32_t)(i % SLOTS);
-			id = w->slots[i % SLOTS].id;
-		} else if (i < FDS) {
-			*number = w->first_fd + (int)i;
-			id = w->fds[i].id;
-		} else {
-			*number = files[i - FDS];
-			id = (int)(i - FDS);
-		}
-	}
-	return id;
-}
-
-/*
- * Many in one request, over its own numbers, the last one perhaps over a shared one. All sources
- * are those from before the batch; what is behind the first that cannot be done stays as it is.
- */
-static void do_dup_batch_request(struct worker *w)
-{
-	struct dup_pair pairs[DUP_BATCH_MAX];
-	struct place after[FDS];
-	struct dup_batch batch = {
-		.pairs = pairs,
-		.count = 1 + draw(w, one_in(w, 8) ? DUP_BATCH_MAX : 40),
-		.flags = (one_in(w, 2) ? DUP_NO_CLOEXEC : 0) | (one_in(w, 2) ? DUP_OLD_FIXED : 0),
-		.sqe_flags = one_in(w, 4) ? IOSQE_ASYNC : 0,
-	};
-	bool from_slots = batch.flags & DUP_OLD_FIXED, shared = one_in(w, 8);
-	int error = 0, expected, res;
-	unsigned done = 0;
-
-	memcpy(after, w->fds, sizeof(after));
-	for (unsigned i = 0; i < batch.count; i++) {
-		int id = draw_batch_source(w, from_slots, &pairs[i].old_fd);
-		unsigned target = draw(w, FDS);
-
-		pairs[i].new_fd = one_in(w, 400) ? -1 - (int)target : w->first_fd + (int)target;
-		if (shared && i + 1 == batch.count)
-			pairs[i].new_fd = first_shared + (int)draw(w, SHARED);
-		if (error)
-			continue;
-		if (!from_slots && pairs[i].old_fd == pairs[i].new_fd)
-			error = -EINVAL;
-		else if (id == ID_NONE || pairs[i].new_fd < 0)
-			error = -EBADF;
-		if (error)
-			continue;
-		if (pairs[i].new_fd >= FIRST_FD)
-			after[target] =
-				(struct place){ .id = id,
-						.cloexec = !(batch.flags & DUP_NO_CLOEXEC) };
-		done++;
-	}
-	memcpy(w->fds, after, sizeof(after));
-	expected = done ? (int)done : error;
-	res = do_dup_batch(&w->ring, &batch);
-	/* somebody may just have been opening the shared number */
-	if (res != expected &&
-	    !(shared && done == batch.count && res == (done > 1 ? (int)done - 1 : -EBUSY)))
-		mismatch(w, "DUP_BATCH", res, expected);
-	w->ops += batch.count;
-	atomic_fetch_add(&totals->dups, batch.count);
-	atomic_fetch_add(&totals->batches, 1);
-}
-
 static void do_async(struct worker *w)
 {
 	struct io_uring_sqe *sqe = ring_sqe(&w->ring);
@@ -482,12 +404,9 @@ static void *work(void *argument)
 	unsigned long counted = 0;
 
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		switch (draw(w, 9)) {
+		switch (draw(w, 8)) {
 		case 0:
 			do_link(w);
-			break;
-		case 3:
-			do_dup_batch_request(w);
 			break;
 		case 1:
 			do_async(w);
@@ -546,8 +465,6 @@ static void *sleep_and_be_replaced(void *unused)
 
 static void leave_in_flight(struct worker *w)
 {
-	struct dup_pair pairs[LEFT_IN_FLIGHT];
-
 	for (unsigned i = 0; i < LEFT_IN_FLIGHT; i++) {
 		struct io_uring_sqe *sqe = ring_sqe(&w->ring);
 
@@ -555,11 +472,7 @@ static void leave_in_flight(struct worker *w)
 					     .new_fd = i & 1 ? SLOT_ALLOC : w->first_fd + (int)i,
 					     .flags = i & 1 ? DUP_NEW_FIXED : 0,
 					     .sqe_flags = IOSQE_ASYNC });
-		pairs[i] = (struct dup_pair){ files[i % (FILES + 1)], w->first_fd + (int)i };
 	}
-	fill_dup_batch(ring_sqe(&w->ring), &(struct dup_batch){ .pairs = pairs,
-								.count = LEFT_IN_FLIGHT,
-								.sqe_flags = IOSQE_ASYNC });
 	MUST(io_uring_submit(&w->ring));
 }
 
@@ -652,7 +565,6 @@ int main(int argc, char **argv)
 		}
 	}
 	test_start("dup_stress");
-	test_needs_batch();
 	printf("dup_stress: seed %llu, %u threads, %lu operations or %lu s\n",
 	       (unsigned long long)seed, threads, ops_wanted, seconds);
 	deadline_ms = started + seconds * 1000;
@@ -676,12 +588,11 @@ int main(int argc, char **argv)
 		if (status)
 			break;
 	}
-	printf("dup_stress: seed %llu: %lu operations, %lu of them DUPs, %lu epochs, %lu sleepers, %lu batches, "
+	printf("dup_stress: seed %llu: %lu operations, %lu of them DUPs, %lu epochs, %lu sleepers, "
 	       "%lu mismatches, %.1f s\n",
 	       (unsigned long long)seed, ops, atomic_load(&totals->dups),
 	       atomic_load(&totals->epochs), atomic_load(&totals->sleepers),
-	       atomic_load(&totals->batches), atomic_load(&totals->mismatches),
-	       (double)(now_ms() - started) / 1000);
+	       atomic_load(&totals->mismatches), (double)(now_ms() - started) / 1000);
 	CHECK(atomic_load(&totals->mismatches) == 0, "%lu mismatches",
 	      atomic_load(&totals->mismatches));
 	CHECK(ops >= ops_wanted, "%lu operations in %lu s, not %lu", ops, seconds, ops_wanted);

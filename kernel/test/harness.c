@@ -54,14 +54,14 @@ static bool opcode_known(int opcode)
 }
 
 /* Ends the program unless the opcode is there. */
-static void needs_opcode(int opcode, const char *opcode_name)
+static void needs_dup(void)
 {
 	struct utsname host;
 
-	if (opcode_known(opcode))
+	if (opcode_known(OP_DUP))
 		return;
 	uname(&host);
-	printf("%s: no %s in Linux %s\n", test_name, opcode_name, host.release);
+	printf("%s: no IORING_OP_DUP in Linux %s\n", test_name, host.release);
 	/* a kernel built here that lacks it is a failure, not a reason to skip */
 	exit(strstr(host.release, "-dup-") ? EXIT_BAD : EXIT_SKIP);
 }
@@ -74,14 +74,9 @@ void test_start(const char *name)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
-	needs_opcode(OP_DUP, "IORING_OP_DUP");
+	needs_dup();
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		must_(-errno, __FILE__, __LINE__, "setrlimit");
-}
-
-void test_needs_batch(void)
-{
-	needs_opcode(OP_DUP_BATCH, "IORING_OP_DUP_BATCH");
 }
 
 int test_end(void)
@@ -206,17 +201,6 @@ void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup)
 	sqe->personality = (__u16)dup->personality;
 }
 
-void fill_dup_batch(struct io_uring_sqe *sqe, const struct dup_batch *batch)
-{
-	sqe->opcode = OP_DUP_BATCH;
-	sqe->flags = (__u8)batch->sqe_flags;
-	sqe->fd = -1;
-	sqe->addr = (uintptr_t)batch->pairs;
-	sqe->len = batch->count;
-	sqe->rw_flags = (int)batch->flags; /* dup_flags */
-	sqe->personality = (__u16)batch->personality;
-}
-
 int ring_reap(struct io_uring *ring, uint64_t *user_data)
 {
 	struct __kernel_timespec limit = { .tv_sec = (long long)wait_ms() / 1000 };
@@ -253,12 +237,6 @@ int ring_submit_wait(struct io_uring *ring)
 int do_dup(struct io_uring *ring, const struct dup *dup)
 {
 	fill_dup(ring_sqe(ring), dup);
-	return ring_submit_wait(ring);
-}
-
-int do_dup_batch(struct io_uring *ring, const struct dup_batch *batch)
-{
-	fill_dup_batch(ring_sqe(ring), batch);
 	return ring_submit_wait(ring);
 }
 

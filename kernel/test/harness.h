@@ -19,8 +19,6 @@
 #define DUP_OLD_FIXED  (1U << 1)
 #define DUP_NEW_FIXED  (1U << 2)
 #define SLOT_ALLOC     ((int)~0U)
-#define OP_DUP_BATCH   66 /* after IORING_OP_DUP */
-#define DUP_BATCH_MAX  256
 
 enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2, EXIT_SKIP = 77 };
 
@@ -33,25 +31,8 @@ struct dup {
 	int personality;
 };
 
-/* many at once: struct io_uring_dup_pair */
-struct dup_pair {
-	int32_t old_fd; /* source: fd, or slot with DUP_OLD_FIXED */
-	int32_t new_fd; /* destination: fd */
-};
-
-struct dup_batch {
-	const struct dup_pair *pairs;
-	unsigned count;
-	unsigned flags;	    /* DUP_* */
-	unsigned sqe_flags; /* IOSQE_* */
-	int personality;
-};
-
 /* Says which test this is, lets no orphan survive it, skips without the opcode. */
 void test_start(const char *name);
-
-/* For the tests of IORING_OP_DUP_BATCH, after test_start(): skips without that one. */
-void test_needs_batch(void);
 
 /* The exit code: prints the number of checks and of failures. */
 int test_end(void);
@@ -87,14 +68,11 @@ const char *res_name(int res);
 void ring_open(struct io_uring *ring, unsigned entries, unsigned flags);
 struct io_uring_sqe *ring_sqe(struct io_uring *ring);
 void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup);
-void fill_dup_batch(struct io_uring_sqe *sqe, const struct dup_batch *batch);
 int ring_submit_wait(struct io_uring *ring); /* submits one, returns the result of one */
 int ring_reap(struct io_uring *ring, uint64_t *user_data); /* waits, at most wait_ms() */
 
 int do_dup(struct io_uring *ring, const struct dup *dup);
 #define DUP(ring, ...) do_dup(ring, &(struct dup){ __VA_ARGS__ })
-int do_dup_batch(struct io_uring *ring, const struct dup_batch *batch);
-#define DUP_BATCH(ring, ...) do_dup_batch(ring, &(struct dup_batch){ __VA_ARGS__ })
 
 /* Files that tell which one they are: a memfd with its name as contents. */
 int file_make(uint32_t id);

@@ -77,6 +77,27 @@ restore_times()
 	done <"$2"
 }
 
+# The series of patches/, in the order in which they depend on each other: one is built on those
+# before it.
+ALL_SERIES='dup exchange'
+
+# series_patches SERIES: the patches of that one and of those it is built on, in the order they apply
+series_patches()
+{
+	local series
+
+	for series in $ALL_SERIES; do
+		list_patches "$KERNEL_DIR/patches/$series"
+		[ "$series" != "$1" ] || return 0
+	done
+}
+
+# check_series SERIES: a usage error unless there is one of that name
+check_series()
+{
+	[[ " $ALL_SERIES " == *" $1 "* ]] || usage_error "--series $1: one of $ALL_SERIES"
+}
+
 # list_patches DIR: without the cover letter
 list_patches()
 {

@@ -1,8 +1,9 @@
-# Sourced by the scripts beside it: where things are cached, how errors are said.
+# Sourced by the scripts of kernel/ and scripts/: where things are cached, how errors are said.
 # Data goes to stdout, everything a person reads goes to stderr.
 
 export LC_ALL=C.UTF-8
-KERNEL_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+LIB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+KERNEL_DIR=$(dirname "$LIB_DIR")
 [ -n "${HOME:-}" ] || { unset HOME; export HOME=~; } # services have none; the user's entry has
 CACHE=${ACCEPT_DUP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/accept-dup}
 KERNEL_SERIES=7.3
