@@ -43,7 +43,7 @@ uint64_t wait_ms(void)
 	return (impatient() ? IMPATIENT_S : WAIT_S) * 1000;
 }
 
-static bool opcode_known(int opcode)
+bool opcode_known(int opcode)
 {
 	struct io_uring_probe *probe = io_uring_get_probe();
 	bool known = probe && probe->last_op >= opcode &&

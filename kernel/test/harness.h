@@ -34,6 +34,9 @@ struct dup {
 /* Says which test this is, lets no orphan survive it, skips without the opcode. */
 void test_start(const char *name);
 
+/* Does the running kernel have this opcode of io_uring? */
+bool opcode_known(int opcode);
+
 /* The exit code: prints the number of checks and of failures. */
 int test_end(void);
 
