@@ -75,7 +75,7 @@ static void choose_path(struct server *s)
 	probe_kernel(&kernel);
 	if (s->options.min_wait_us && !(kernel.features & FEATURE_MIN_WAIT)) {
 		say("--min-wait needs Linux 6.12, which this kernel is not; leave it out");
-		exit(EXIT_USAGE);
+		exit(EXIT_SKIPPED);
 	}
 	if (!strcmp(s->options.accept, "auto")) {
 		s->path = accept_path_best(kernel.features);
@@ -87,7 +87,7 @@ static void choose_path(struct server *s)
 	s->path = accept_path_by_name(s->options.accept);
 	if (s->path->needs & ~kernel.features) {
 		probe_explain(&kernel, s->path);
-		exit(EXIT_USAGE);
+		exit(EXIT_SKIPPED);
 	}
 }
 

@@ -95,7 +95,7 @@ enum server_verdict server_start(struct server *server, char *const argv[], cons
 	child_describe_end(&server->child, end, sizeof(end));
 	snprintf(why, why_len, "%s%s%s", said, *said ? "; " : "the server ended at once with ",
 		 end);
-	ret = child_exited(&server->child, EXIT_USAGE);
+	ret = child_exited(&server->child, EXIT_SKIPPED);
 	child_kill(&server->child);
 	return ret ? SERVER_UNSUPPORTED : SERVER_FAILED;
 }

@@ -13,7 +13,8 @@
  * A server says on its first line of output where it listens, and from then on its set-up is over:
  *	NAME VERSION accept=dup workers=2 listen=127.0.0.1:40123 ...
  * On SIGUSR1 and at its end it prints "totals key=value ...". SIGTERM makes it end with code 0, and
- * code 2 before the first line means that this kernel cannot do what was asked.
+ * code 77 before the first line means that this kernel cannot do what was asked. Any other code is a
+ * failure: 2 says that the server does not understand its command line.
  */
 struct server {
 	struct child child;

@@ -14,18 +14,37 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* What the kernel's sources say a connection costs, empty accepts apart; a little for the rest. */
+/*
+ * What the kernel's sources say a connection costs, empty accepts apart; a little for the rest. A
+ * path that is there twice costs one or the other: dup takes the lock once where replacing a file
+ * does, and not at all in a kernel that exchanges the file without the lock.
+ */
 static const struct {
 	const char *path;
 	double low, high;
 } bounds[] = {
-	{ "epoll", 2.00, 2.05 },   { "accept4", 2.00, 2.05 }, { "multishot", 2.00, 2.05 },
-	{ "install", 2.00, 2.05 }, { "dup3", 3.00, 3.05 },    { "dup", 1.00, 1.05 },
-	{ "direct", 0.00, 0.05 },  { "bare", 2.00, 2.05 },    { "storm-alone", 0.00, 0.05 },
+	{ "epoll", 2.00, 2.05 },       { "accept4", 2.00, 2.05 }, { "multishot", 2.00, 2.05 },
+	{ "install", 2.00, 2.05 },     { "dup3", 3.00, 3.05 },	  { "dup", 1.00, 1.05 },
+	{ "dup", 0.00, 0.05 },	       { "direct", 0.00, 0.05 },  { "bare", 2.00, 2.05 },
+	{ "storm-alone", 0.00, 0.05 },
 };
 
 /* Of quotients of counts: far less than one acquisition in all connections. */
 #define ROUNDING 1e-9
+
+static bool is_within_bounds(const char *path, double figure)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+		if (strcmp(bounds[i].path, path))
+			continue;
+		known = true;
+		if (figure >= bounds[i].low - ROUNDING && figure <= bounds[i].high + ROUNDING)
+			return true;
+	}
+	return !known; /* peers: whatever they take */
+}
 
 static void check_lock(json_t *record)
 {
@@ -40,12 +59,7 @@ static void check_lock(json_t *record)
 	}
 	figure -= empty;
 	printf("%s: %.4f acquisitions a connection, empty accepts apart\n", path, figure);
-	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
-		if (!strcmp(bounds[i].path, path))
-			CHECK(figure >= bounds[i].low - ROUNDING &&
-				      figure <= bounds[i].high + ROUNDING,
-			      ": %s: %.4f is not within %.2f and %.2f", path, figure, bounds[i].low,
-			      bounds[i].high);
+	CHECK(is_within_bounds(path, figure), ": %s: %.4f is none of what it may be", path, figure);
 }
 
 static int check_record(json_t *record)
@@ -55,7 +69,7 @@ static int check_record(json_t *record)
 	json_t *storm = json_object_get(json_object_get(record, "storm"), "result");
 	json_t *sockets = json_object_get(record, "sockets");
 
-	if (reason && (strstr(reason, "exit code 2") || strstr(reason, "cannot start "))) {
+	if (reason && (strstr(reason, "exit code 77") || strstr(reason, "cannot start "))) {
 		printf("skipped: %s\n", reason);
 		return TEST_SKIPPED;
 	}

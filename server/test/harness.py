@@ -233,7 +233,7 @@ def supported(binary, path):
     line = trial.stdout.readline().decode()
     trial.terminate()
     _, err = trial.communicate()
-    if trial.returncode == 2:
+    if trial.returncode == 77:
         print(err.decode(), end="")
         sys.exit(77)
     if f"accept={path} " not in line:
