@@ -12,13 +12,28 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#define LINE_MAX_BYTES (16u << 20)  /* of a record; those of a full run have some 10 KiB */
+#define READ_MAX_BYTES (1ull << 30) /* of a file, when it is expanded */
+
+/* What was appended has to be there to be read again: no pipe, no device, no terminal. */
+static bool is_regular(int fd)
+{
+	struct stat there;
+
+	return !fstat(fd, &there) && S_ISREG(there.st_mode);
+}
+
 int record_open(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644);
 	int error;
 
 	if (fd < 0)
 		return -errno;
+	if (!is_regular(fd)) {
+		close(fd);
+		return -ENOTSUP;
+	}
 	if (flock(fd, LOCK_EX | LOCK_NB) && errno != EOPNOTSUPP && errno != ENOSYS) {
 		error = errno == EWOULDBLOCK ? EBUSY : errno;
 		close(fd);
@@ -40,10 +55,9 @@ static int append(int fd, const char *line, size_t len)
 		return 0;
 	/* A short write is a full disk. What is half there must not stay. */
 	error = n < 0 || n == (ssize_t)len ? errno : ENOSPC;
-	if (S_ISREG(stat.st_mode) && ftruncate(fd, stat.st_size))
+	if (ftruncate(fd, stat.st_size))
 		error = errno;
-	/* Pipes and terminals cannot be synced; the line is out. */
-	return n == (ssize_t)len && (error == EINVAL || error == EROFS) ? 0 : -error;
+	return -error;
 }
 
 int record_append(int fd, json_t *record)
@@ -116,58 +130,97 @@ static bool read_line(const char *path, size_t number, const char *line, size_t 
 	return true;
 }
 
-static ssize_t read_gz(void *gz, char *buffer, size_t size)
-{
-	int n = gzread(gz, buffer, (unsigned int)size);
-
-	if (n < 0)
-		errno = EBADMSG; /* not what gzip wrote, or cut off */
-	return n;
-}
-
-static int close_gz(void *gz)
-{
-	return gzclose(gz) == Z_OK ? 0 : -1;
-}
-
 /* A file as it is, or what gzip has made of one: zlib tells by its first bytes. */
-static FILE *open_gz(const char *path)
-{
-	const cookie_io_functions_t functions = { .read = read_gz, .close = close_gz };
+struct reader {
 	gzFile gz;
-	FILE *file;
+	char *line; /* the current one */
+	size_t len, size;
+	uint64_t all;
+};
 
-	errno = 0;
-	gz = gzopen(path, "re");
-	if (!gz)
-		return NULL;
-	file = fopencookie(gz, "r", functions);
-	if (!file)
-		gzclose(gz);
-	return file;
+static bool grow(struct reader *r)
+{
+	size_t size = r->size ? 2 * r->size : 65536;
+	char *line = realloc(r->line, size);
+
+	if (!line)
+		return false;
+	r->line = line;
+	r->size = size;
+	return true;
+}
+
+/* One line with its end, as far as there is one: 1; 0 at the end; -1 with the reason. */
+static int next_line(struct reader *r, char *why, size_t why_len)
+{
+	int c = 0;
+
+	for (r->len = 0; c != '\n'; r->line[r->len++] = (char)c) {
+		c = gzgetc(r->gz);
+		if (c < 0)
+			break;
+		if (r->len >= LINE_MAX_BYTES || ++r->all > READ_MAX_BYTES) {
+			snprintf(why, why_len, "a line has more than %u MiB, or the file %llu MiB",
+				 LINE_MAX_BYTES >> 20, READ_MAX_BYTES >> 20);
+			return -1;
+		}
+		if (r->len == r->size && !grow(r)) {
+			snprintf(why, why_len, "out of memory");
+			return -1;
+		}
+	}
+	if (c < 0) {
+		int error;
+		const char *text = gzerror(r->gz, &error);
+
+		if (error != Z_OK && error != Z_STREAM_END) {
+			snprintf(why, why_len, "%s", error == Z_ERRNO ? strerror(errno) : text);
+			return -1;
+		}
+	}
+	return r->len > 0;
+}
+
+static bool read_lines(const char *path, struct reader *r, json_t *records, char *why,
+		       size_t why_len)
+{
+	char what[256];
+	size_t number = 0;
+	int ret;
+
+	while ((ret = next_line(r, what, sizeof(what))) > 0)
+		if (!read_line(path, ++number, r->line, r->len, records, why, why_len))
+			return false;
+	if (ret < 0)
+		snprintf(why, why_len, "cannot read %s: %s", path, what);
+	return ret == 0;
 }
 
 bool record_read(const char *path, json_t *records, char *why, size_t why_len)
 {
-	FILE *file = open_gz(path);
-	char *line = NULL;
-	size_t size = 0, number = 0;
-	ssize_t len;
-	bool good = true;
+	/* not blocking: a pipe would wait for somebody to write */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct reader reader = { 0 };
+	bool good;
 
-	if (!file) {
+	if (fd < 0) {
 		snprintf(why, why_len, "cannot open %s: %s", path, strerror(errno));
 		return false;
 	}
-	errno = 0;
-	while (good && (len = getline(&line, &size, file)) > 0)
-		good = read_line(path, ++number, line, (size_t)len, records, why, why_len);
-	if (good && ferror(file)) {
-		snprintf(why, why_len, "cannot read %s: %s", path, strerror(errno));
-		good = false;
+	if (!is_regular(fd)) {
+		snprintf(why, why_len, "cannot read %s: it is not a regular file", path);
+		close(fd);
+		return false;
 	}
-	free(line);
-	fclose(file);
+	reader.gz = gzdopen(fd, "r");
+	if (!reader.gz) {
+		snprintf(why, why_len, "cannot read %s: out of memory", path);
+		close(fd);
+		return false;
+	}
+	good = read_lines(path, &reader, records, why, why_len);
+	free(reader.line);
+	gzclose(reader.gz);
 	return good;
 }
 

@@ -9,6 +9,8 @@
  *
  *	schema, time, outcome "ok" "failed" "skipped", reason (null when ok)
  *	run		seed, preset, command, own_network_namespace
+ *	  settings	load, warm_up, wrk_duration_s ...: what cells of the same name can differ in from
+ *			one run to another [absent]
  *	environment	kernel_release, kernel_version, cpu, cpus, virtualisation, lock_stat,
  *			revision ...
  *	  preflight	[{check, level: "fatal" "hint" "info", text}] [absent]
@@ -76,7 +78,10 @@
 
 #define RECORD_SCHEMA "accept-bench/1"
 
-/* The file for appending, locked against a second run; -errno. */
+/*
+ * The file for appending, locked against a second run; -errno, of which -ENOTSUP says that it is no
+ * regular file: what is there has to be read before anything is added.
+ */
 int record_open(const char *path);
 
 /* 0 or -errno; on an error the file is as long as before. */
@@ -84,7 +89,7 @@ int record_append(int fd, json_t *record);
 
 /*
  * An array of all records of the file, which may be compressed by gzip, appended to `records`; false
- * with file and line in `why`.
+ * with file and line in `why`. Regular files only, with lines of at most 16 MiB.
  */
 bool record_read(const char *path, json_t *records, char *why, size_t why_len);
 

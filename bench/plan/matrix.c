@@ -37,7 +37,7 @@ const char *const matrix_accepts[] = {
 const char *const matrix_fd_tables[] = { "shared", "private", NULL };
 
 /* epoll and multishot: what the peak is taken from */
-static const struct count_list baselines = { 2, { 0, 2 } };
+static const struct count_list baselines = { MATRIX_BASELINES, { 0, 2 } };
 
 static size_t items(const struct count_list *list)
 {

@@ -8,7 +8,8 @@
 
 #include "cell/cell.h"
 
-#define MATRIX_AXES_MAX 24
+#define MATRIX_AXES_MAX	 24
+#define MATRIX_BASELINES 2 /* epoll and multishot: what the peak is taken from */
 
 struct matrix {
 	size_t n;

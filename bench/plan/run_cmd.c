@@ -9,6 +9,7 @@
 #include "cell/record.h"
 #include "report/stats.h"
 #include "load/storm_cmd.h"
+#include "load/storm_json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,9 +58,9 @@ struct run {
 	struct lock_watch watch;
 	struct progress progress;
 	char blind_because[1200];
-	json_t *common;	      /* run and environment, the same in every record */
-	json_t *done;	      /* --resume: the records that are there, by name and repetition */
-	struct peak peaks[2]; /* of epoll and multishot */
+	json_t *common; /* run and environment, the same in every record */
+	json_t *done;	/* --resume: the records that are there, by name and repetition */
+	struct peak peaks[MATRIX_BASELINES];
 	struct spent spent[CELL_EXPERIMENTS];
 	int out;
 	size_t n_ok, n_failed, n_skipped, n_resumed;
@@ -188,6 +190,29 @@ static int parse(struct run_options *o, int argc, char **argv)
 			    rows, argc, argv);
 }
 
+/*
+ * What is looked at here is what is started later: a name without a slash would be looked for in
+ * PATH then.
+ */
+static bool find_server(struct run_options *o)
+{
+	static char path[4096];
+	struct stat there;
+
+	if (!strchr(o->server, '/')) {
+		snprintf(path, sizeof(path), "./%s", o->server);
+		o->server = path;
+	}
+	if (!access(o->server, X_OK) && !stat(o->server, &there)) {
+		if (S_ISREG(there.st_mode))
+			return true;
+		errno = EISDIR;
+	}
+	fprintf(stderr, "accept-bench run: --server: cannot execute '%s': %s\n", o->server,
+		strerror(errno));
+	return false;
+}
+
 static bool check_options(struct run_options *o)
 {
 	if (!o->server || !o->out) {
@@ -195,11 +220,8 @@ static bool check_options(struct run_options *o)
 			o->server ? "out" : "server");
 		return false;
 	}
-	if (access(o->server, X_OK)) {
-		fprintf(stderr, "accept-bench run: --server: cannot execute '%s': %s\n", o->server,
-			strerror(errno));
+	if (!find_server(o))
 		return false;
-	}
 	if (o->resume && !o->storm.seed) {
 		fprintf(stderr,
 			"accept-bench run: --resume needs the --seed of the run it resumes\n");
@@ -237,7 +259,41 @@ static bool choose_instrument(struct run *run)
 	return true;
 }
 
-/* Good records of this seed: neither measured again nor forgotten where the peak is looked for. */
+static json_t *texts_json(const struct text_list *list)
+{
+	json_t *texts = json_array();
+
+	for (size_t i = 0; i < list->n; i++)
+		json_array_append_new(texts, json_string(list->item[i]));
+	return texts;
+}
+
+/* What cells of one name can differ in from run to run: --resume takes none that was made otherwise. */
+static json_t *settings_json(const struct run *run)
+{
+	const struct run_options *o = run->options;
+
+	return json_pack("{s:o,s:I,s:f,s:f,s:s,s:s,s:s?,s:s?,s:o}", "load",
+			 storm_options_json(&run->setup.storm, &run->setup.load), "warm_up",
+			 (json_int_t)o->warm_up, "wrk_duration_s", (double)o->wrk_duration_ns / 1e9,
+			 "rate_duration_s", (double)o->rate_duration_ns / 1e9, "listener",
+			 run->setup.listener, "server", o->server, "server_cpus", o->server_cpus,
+			 "client_cpus", o->client_cpus, "server_args", texts_json(&o->server_args));
+}
+
+/* Of the same seed and settings. */
+static bool belongs_to_run(const struct run *run, json_t *record)
+{
+	json_t *settings = json_object_get(json_object_get(record, "run"), "settings");
+	double seed;
+
+	return record_number(record, "run", "seed", &seed) &&
+	       (uint64_t)seed == run->options->storm.seed &&
+	       json_equal(settings,
+			  json_object_get(json_object_get(run->common, "run"), "settings"));
+}
+
+/* Good records of this run: neither measured again nor forgotten where the peak is looked for. */
 static void note_done(struct run *run, json_t *records)
 {
 	json_t *record;
@@ -245,11 +301,10 @@ static void note_done(struct run *run, json_t *records)
 
 	json_array_foreach (records, i, record) {
 		char key[300];
-		double seed, repetition;
+		double repetition;
 
 		if (strcmp(json_string_value(json_object_get(record, "outcome")), "ok") ||
-		    !record_number(record, "run", "seed", &seed) ||
-		    (uint64_t)seed != run->options->storm.seed ||
+		    !belongs_to_run(run, record) ||
 		    !record_number(record, "cell", "repetition", &repetition))
 			continue;
 		snprintf(key, sizeof(key), "%s #%.0f", record_text(record, "cell", "name"),
@@ -269,7 +324,10 @@ static bool open_records(struct run *run)
 	run->out = record_open(path);
 	if (run->out < 0) {
 		fprintf(stderr, "accept-bench run: cannot write to %s: %s\n", path,
-			run->out == -EBUSY ? "another run is writing to it" : strerror(-run->out));
+			run->out == -EBUSY     ? "another run is writing to it"
+			: run->out == -ENOTSUP ? "it is not a regular file, and records are read "
+						 "before any is added"
+					       : strerror(-run->out));
 		return false;
 	}
 	records = json_array();
@@ -342,16 +400,30 @@ static double rate_of(json_t *record)
 	return json_number_value(json_object_get(result, "connections_per_s"));
 }
 
+/* The one of that path, or the first that is free: there are as many as baselines. */
+static struct peak *peak_of(struct run *run, const char *accept)
+{
+	size_t i = 0;
+
+	while (i < MATRIX_BASELINES - 1 && run->peaks[i].accept &&
+	       strcmp(run->peaks[i].accept, accept))
+		i++;
+	run->peaks[i].accept = accept;
+	return &run->peaks[i];
+}
+
 static void note_peak(struct run *run, const struct cell *cell, json_t *record)
 {
-	struct peak *peak = &run->peaks[cell->accept[0] == 'm'];
+	struct peak *peak;
 
-	if (!cell->is_peak || !rate_of(record) || peak->n == REPETITIONS_MAX)
+	if (!cell->is_peak || !rate_of(record))
 		return;
-	peak->accept = cell->accept;
+	peak = peak_of(run, cell->accept);
+	if (peak->n == REPETITIONS_MAX)
+		return;
 	peak->rate[peak->n++] = rate_of(record);
 	run->setup.peak = (struct cell_peak){ 0 };
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < MATRIX_BASELINES; i++) {
 		double median = stats_median(run->peaks[i].rate, run->peaks[i].n);
 
 		if (median > run->setup.peak.connections_per_s)
@@ -497,11 +569,12 @@ static int start(struct run *run, int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	run->done = json_object();
-	run->common = json_pack(
-		"{s:{s:I,s:b,s:s,s:o},s:o}", "run", "seed", (json_int_t)run->options->storm.seed,
-		"own_network_namespace", run->setup.own_network, "preset",
-		plan_presets[run->options->preset], "command", command_json(argc, argv),
-		"environment", environment_json(&run->files));
+	run->common =
+		json_pack("{s:{s:I,s:b,s:s,s:o,s:o},s:o}", "run", "seed",
+			  (json_int_t)run->options->storm.seed, "own_network_namespace",
+			  run->setup.own_network, "preset", plan_presets[run->options->preset],
+			  "command", command_json(argc, argv), "settings", settings_json(run),
+			  "environment", environment_json(&run->files));
 	run->out = -1;
 	if (choose_instrument(run) && open_records(run))
 		code = run_matrix(run);

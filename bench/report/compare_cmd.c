@@ -22,6 +22,7 @@
 #include "option.h"
 #include "cell/record.h"
 #include "report/report.h"
+#include "report/report_safe.h"
 #include "report/report_text.h"
 
 #include <errno.h>
@@ -243,6 +244,10 @@ static bool read_side(const struct text_list *files, json_t *records, struct rep
 	for (size_t i = 0; i < files->n; i++)
 		if (!report_read("compare", files->item[i], records))
 			return false;
+	if (!report_make_safe(records)) {
+		fprintf(stderr, "accept-bench compare: out of memory\n");
+		return false;
+	}
 	report_sort(records, data);
 	return true;
 }
@@ -288,8 +293,10 @@ int compare_command(int argc, char **argv)
 			strerror(errno));
 		code = EXIT_FAILED;
 	}
-	report_free(&in_a);
-	report_free(&in_b);
+	if (in_a.unknown)
+		report_free(&in_a);
+	if (in_b.unknown)
+		report_free(&in_b);
 	json_decref(records_a);
 	json_decref(records_b);
 	return code;

@@ -5,6 +5,7 @@
 #include "report/report.h"
 #include "report/report_flames.h"
 #include "report/report_plot.h"
+#include "report/report_safe.h"
 #include "report/report_text.h"
 
 #include <errno.h>
@@ -124,13 +125,19 @@ static int make(struct report *report, const char *out_path, const char *csv, co
 {
 	FILE *out;
 
-	if (charts && make_plots(report, charts) != EXIT_OK)
-		return EXIT_FAILED;
-	if (csv) {
+	if (csv) { /* first: it has the texts as they are */
 		out = begin(report, "", csv);
 		report_csv(out, report->records);
 		fclose(out);
 	}
+	if (!report_make_safe(report->records) ||
+	    !report_make_safe(report->files.flame_summaries)) {
+		fprintf(stderr, "accept-bench report: out of memory\n");
+		return EXIT_FAILED;
+	}
+	report_sort(report->records, &report->data);
+	if (charts && make_plots(report, charts) != EXIT_OK)
+		return EXIT_FAILED;
 	out = begin(report, "", out_path);
 	if (report->files.n_in)
 		report_markdown(out, &report->data, &report->files);
@@ -139,6 +146,40 @@ static int make(struct report *report, const char *out_path, const char *csv, co
 				    out_path);
 	fclose(out);
 	return EXIT_OK;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !strcmp(a, b) || (!stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) &&
+				 x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+/* What a report is made of stays, and no part of it takes another one's place. */
+static bool overwrites_input(const struct report *report)
+{
+	for (size_t i = 0; i < report->n; i++) {
+		const char *path = report->product[i].path;
+
+		for (size_t k = 0; k < report->files.n_in; k++) {
+			if (!same_file(path, report->files.in[k]))
+				continue;
+			fprintf(stderr,
+				"accept-bench report: will not write over %s, which it reads\n",
+				path);
+			return true;
+		}
+		for (size_t k = 0; k < i; k++) {
+			if (!same_file(path, report->product[k].path))
+				continue;
+			fprintf(stderr,
+				"accept-bench report: %s was named for two parts of the report\n",
+				path);
+			return true;
+		}
+	}
+	return false;
 }
 
 static int write_all(const struct report *report)
@@ -157,7 +198,8 @@ static void free_report(struct report *report)
 		free(report->product[i].path);
 		free(report->product[i].text);
 	}
-	report_free(&report->data);
+	if (report->data.unknown)
+		report_free(&report->data);
 	json_decref(report->records);
 	json_decref(report->files.flame_summaries);
 	free(report);
@@ -217,12 +259,12 @@ static int report_records(const struct text_list *in, const struct text_list *fl
 	for (size_t i = 0; i < in->n && code == EXIT_OK; i++)
 		if (!report_read("report", in->item[i], report->records))
 			code = EXIT_FAILED;
-	if (code == EXIT_OK) {
-		report_sort(report->records, &report->data);
-		code = make(report, out, csv, charts);
-	}
 	if (code == EXIT_OK)
+		code = make(report, out, csv, charts);
+	if (code == EXIT_OK && !overwrites_input(report))
 		code = write_all(report);
+	else
+		code = EXIT_FAILED;
 	free_report(report);
 	return code;
 }

@@ -4,7 +4,6 @@
 #include "cell/record.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,10 +130,7 @@ static void test_full_disk(void)
 	CHECK(record_append(fd, record) == 0 && size_of() == 2 * whole);
 	close(fd);
 
-	fd = open("/dev/full", O_WRONLY);
-	CHECK(fd < 0 || record_append(fd, record) == -ENOSPC);
-	if (fd >= 0)
-		close(fd);
+	CHECK(record_open("/dev/full") == -ENOTSUP);
 	json_decref(record);
 }
 

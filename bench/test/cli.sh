@@ -62,6 +62,26 @@ expect 1 "cannot write to $folder/no/r: No such file" run --server /bin/true --o
 echo 'no record' >"$folder/foreign"
 expect 1 "will not add to this file" run --server /bin/true --out "$folder/foreign"
 [ "$(cat "$folder/foreign")" = 'no record' ] || complain 'the file was changed'
+expect 1 "cannot read $folder: it is not a regular file" report --in "$folder" --out "$folder/out"
+mkfifo "$folder/pipe"
+for file in "$folder/pipe" /dev/full /dev/zero; do
+	expect 1 "cannot write to $file: it is not a regular file" run --server /bin/true --out $file
+	expect 1 "cannot read $file: it is not a regular file" report --in $file --out "$folder/out"
+	expect 1 "cannot read $file: it is not a regular file" compare --a $file --b $file
+done
+head -c 17000000 /dev/zero | tr '\0' x | gzip -1 >"$folder/long"
+expect 1 "cannot read $folder/long: a line has more than 16 MiB" report --in "$folder/long" --out "$folder/out"
+
+# A name without a slash is a file here, and not whatever PATH has by that name.
+mkdir "$folder/here" "$folder/path"
+printf '#!/bin/sh\necho "the one of this folder" >&2\nexit 1\n' >"$folder/here/true"
+chmod +x "$folder/here/true"
+bench_path=$(realpath "$bench")
+(cd "$folder/here" && "$bench_path" run --server true --out records --preset smoke --paths epoll 2>/dev/null)
+grep -q 'the one of this folder' "$folder/here/records" || complain '--server true: another one was started'
+(cd "$folder/path" && "$bench_path" run --server true --out records --paths epoll 2>"$folder/said")
+[ $? = 2 ] && grep -q "cannot execute './true': No such file" "$folder/said" || complain "$(cat "$folder/said")"
+expect 2 "cannot execute '$folder/here': Is a directory" run --server "$folder/here" --out "$folder/r"
 
 # What was found of this machine, for people and for programs.
 "$bench" preflight >"$folder/said" || complain "preflight: exit code $?"
@@ -96,6 +116,16 @@ for server in dead nonsense; do
 	"$bench" run --server "$folder/$server" --out "$folder/$server.ndjson" --preset smoke \
 		--paths epoll 2>/dev/null && complain 'it passed'
 done
+# One that does not understand its command line has failed; one whose kernel lacks the path has not.
+printf '#!/bin/sh\necho "unknown option" >&2\nexit 2\n' >"$folder/usage"
+printf '#!/bin/sh\necho "this kernel has no such opcode" >&2\nexit 77\n' >"$folder/lacking"
+chmod +x "$folder/usage" "$folder/lacking"
+"$bench" run --server "$folder/usage" --out "$folder/usage.ndjson" --preset smoke 2>"$folder/said" &&
+	complain 'a usage error passed'
+grep -q ' 0 skipped' "$folder/said" || complain "a usage error was skipped: $(cat "$folder/said")"
+"$bench" run --server "$folder/lacking" --out "$folder/lacking.ndjson" --preset smoke 2>"$folder/said" ||
+	complain 'a path that is lacking failed'
+grep -q ' 0 failed, [1-9][0-9]* skipped' "$folder/said" || complain "$(cat "$folder/said")"
 grep -q '"outcome":"failed","reason":"cannot listen: port 80 is in use; exit code 1"' \
 	"$folder/dead.ndjson" || complain 'no reason in the record'
 grep -q '"reason":"the first line of' "$folder/nonsense.ndjson" || complain 'no reason'
@@ -109,6 +139,12 @@ grep -q '"reason":"the first line of' "$folder/nonsense.ndjson" || complain 'no 
 grep -q '^1 cells measured, 0 failed, 0 skipped, 1 were there already$' "$folder/said" ||
 	complain "$(cat "$folder/said")"
 [ "$(wc -l <"$folder/resumed")" = 2 ] || complain 'not two records'
+
+# Cells of the same name under another load are other cells.
+"$bench" run --server /bin/true --out "$folder/resumed" --preset smoke --paths bare --seed 7 \
+	--connections 200 --warm-up 0 --no-self-check --resume 2>"$folder/said" || complain 'it failed'
+grep -q '^1 cells measured, 0 failed, 0 skipped, 0 were there already$' "$folder/said" ||
+	complain "another load: $(cat "$folder/said")"
 
 # The same records give the same bytes. A second path, made up, for there to be a picture.
 sed 's/"accept":"bare"/"accept":"haproxy"/' "$folder/resumed" >"$folder/second"
@@ -134,6 +170,24 @@ echo '{"schema": "another/1"}' >"$folder/flames/summary.json"
 expect 1 "has the schema 'another/1', accept-flames/1 is expected" report --in "$folder/resumed" \
 	--flames "$folder/flames" --out "$folder/flames.md"
 [ ! -e "$folder/flames.md" ] || complain 'a report was left'
+# Nothing that was read is written over, and no part of a report by another.
+cp "$folder/resumed" "$folder/kept"
+ln "$folder/kept" "$folder/alias"
+for option in "--out $folder/alias" "--out $folder/md --csv $folder/kept"; do
+	# shellcheck disable=SC2086 # two words each
+	expect 1 "will not write over" report --in "$folder/kept" $option
+done
+cmp -s "$folder/kept" "$folder/resumed" || complain 'the records are gone'
+expect 1 "was named for two parts" report --in "$folder/kept" --out "$folder/same" --csv "$folder/same"
+
+# What strangers wrote into a record stays text.
+sed 's#"cpu":"[^"]*"#"cpu":"<script>alert(1)</script> | `x` [a](javascript:b)\\n<b>"#' "$folder/resumed" \
+	>"$folder/strange"
+"$bench" report --in "$folder/strange" --out "$folder/strange.md" --csv "$folder/strange.csv" ||
+	complain 'no report of strange texts'
+grep -q 'alert(1)' "$folder/strange.md" || complain 'the CPU is not there'
+grep -q '<script\|<b>\|(javascript:b)$\|\[a\](' "$folder/strange.md" && complain 'a text became more than a text'
+grep -q '<script>' "$folder/strange.csv" || complain 'the CSV has another text'
 expect 1 "cannot create" report --in "$folder/resumed" --out "$folder/no/where.md"
 expect 1 "cannot write /dev/full" report --in "$folder/resumed" --out /dev/full
 "$bench" compare --a "$folder/second" --b "$folder/second" >/dev/full 2>"$folder/said" &&
