@@ -105,7 +105,7 @@ outcome_known:
 }
 
 static bool read_line(const char *path, size_t number, const char *line, size_t len,
-		      json_t *records, char *why, size_t why_len)
+		      json_t *records, json_t *others, char *why, size_t why_len)
 {
 	char what[256];
 	json_error_t error;
@@ -120,6 +120,10 @@ static bool read_line(const char *path, size_t number, const char *line, size_t 
 	if (!record) {
 		snprintf(why, why_len, "%s line %zu: not JSON: %s", path, number, error.text);
 		return false;
+	}
+	if (others && json_is_string(json_object_get(record, RECORD_KIND_KEY))) {
+		json_array_append_new(others, record);
+		return true;
 	}
 	if (!check_record(record, what, sizeof(what))) {
 		snprintf(why, why_len, "%s line %zu: not a record: %s", path, number, what);
@@ -181,22 +185,22 @@ static int next_line(struct reader *r, char *why, size_t why_len)
 	return r->len > 0;
 }
 
-static bool read_lines(const char *path, struct reader *r, json_t *records, char *why,
-		       size_t why_len)
+static bool read_lines(const char *path, struct reader *r, json_t *records, json_t *others,
+		       char *why, size_t why_len)
 {
 	char what[256];
 	size_t number = 0;
 	int ret;
 
 	while ((ret = next_line(r, what, sizeof(what))) > 0)
-		if (!read_line(path, ++number, r->line, r->len, records, why, why_len))
+		if (!read_line(path, ++number, r->line, r->len, records, others, why, why_len))
 			return false;
 	if (ret < 0)
 		snprintf(why, why_len, "cannot read %s: %s", path, what);
 	return ret == 0;
 }
 
-bool record_read(const char *path, json_t *records, char *why, size_t why_len)
+bool record_read_all(const char *path, json_t *records, json_t *others, char *why, size_t why_len)
 {
 	/* not blocking: a pipe would wait for somebody to write */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -218,10 +222,15 @@ bool record_read(const char *path, json_t *records, char *why, size_t why_len)
 		close(fd);
 		return false;
 	}
-	good = read_lines(path, &reader, records, why, why_len);
+	good = read_lines(path, &reader, records, others, why, why_len);
 	free(reader.line);
 	gzclose(reader.gz);
 	return good;
+}
+
+bool record_read(const char *path, json_t *records, char *why, size_t why_len)
+{
+	return record_read_all(path, records, NULL, why, why_len);
 }
 
 bool record_number(json_t *record, const char *part, const char *key, double *value)

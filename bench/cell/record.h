@@ -93,6 +93,13 @@ int record_append(int fd, json_t *record);
  */
 bool record_read(const char *path, json_t *records, char *why, size_t why_len);
 
+/*
+ * The same of a file that may also hold records of other programs, which name their kind: those go
+ * to `others`, unchecked.
+ */
+#define RECORD_KIND_KEY "record"
+bool record_read_all(const char *path, json_t *records, json_t *others, char *why, size_t why_len);
+
 /* Figures by path: record_number(r, "lock", "acquisitions_per_connection"). false when absent. */
 bool record_number(json_t *record, const char *part, const char *key, double *value);
 const char *record_text(json_t *record, const char *part, const char *key);

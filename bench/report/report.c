@@ -2,6 +2,7 @@
 /* RESULTS.md: its parts in order, and those that are not about one experiment. See report.h. */
 #include "report/report.h"
 #include "report/report_flames.h"
+#include "report/report_opcode.h"
 #include "cell/cell.h"
 #include "cell/record.h"
 #include "report/report_text.h"
@@ -329,6 +330,7 @@ void report_markdown(FILE *out, const struct report_data *data, const struct rep
 	report_answer(out, data);
 	report_no_gain(out, data);
 	print_what_would_change_it(out);
+	report_opcode(out, files->opcode, files->plots);
 	report_sections(out, data, files->plots);
 	report_flames(out, files->flame_summaries, files->flames, files->out);
 	for (size_t m = 0; m < data->n_machines; m++)

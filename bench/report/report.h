@@ -16,6 +16,7 @@ struct report_files {
 	const struct text_list
 		*flames; /* folders of flame graphs, and what is in their summaries */
 	json_t *flame_summaries;
+	json_t *opcode; /* records of the opcode alone: report_opcode.h */
 };
 
 /* Markdown, from the records and nothing else: the same records give the same bytes. */
@@ -33,8 +34,9 @@ int report_command(int argc, char **argv);
 int compare_command(int argc, char **argv);
 
 /*
- * Reads records and notes the file in each. false: said why on stderr, as "accept-bench COMMAND: ..."
+ * Reads records and notes the file in each; those of the opcode alone go to `opcode`, or are refused
+ * if that is NULL. false: said why on stderr, as "accept-bench COMMAND: ..."
  */
-bool report_read(const char *command, const char *path, json_t *records);
+bool report_read(const char *command, const char *path, json_t *records, json_t *opcode);
 
 #endif

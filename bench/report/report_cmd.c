@@ -4,6 +4,7 @@
 #include "cell/record.h"
 #include "report/report.h"
 #include "report/report_flames.h"
+#include "report/report_opcode.h"
 #include "report/report_plot.h"
 #include "report/report_safe.h"
 #include "report/report_text.h"
@@ -80,7 +81,7 @@ struct product {
 };
 
 struct report {
-	json_t *records;
+	json_t *records, *opcode; /* cells; operations on an fd table alone */
 	struct report_data data;
 	struct report_files files;
 	size_t n;
@@ -97,27 +98,44 @@ static FILE *begin(struct report *report, const char *folder, const char *name)
 	return out;
 }
 
+/* The `index`-th picture of the cells, or of the opcode: as report_plot(). */
+static int add_plot(struct report *report, const char *folder, size_t index, bool of_opcode)
+{
+	char name[64], why[512], *svg;
+	size_t len;
+	FILE *out;
+	int ret;
+
+	if (of_opcode)
+		ret = report_opcode_plot(report->opcode, index, name, sizeof(name), &svg, &len, why,
+					 sizeof(why));
+	else
+		ret = report_plot(&report->data, index, name, sizeof(name), &svg, &len, why,
+				  sizeof(why));
+	if (ret < 0)
+		fprintf(stderr, "accept-bench report: %s\n", why);
+	if (ret <= 0)
+		return ret;
+	out = begin(report, folder, name);
+	fwrite(svg, 1, len, out);
+	fclose(out);
+	free(svg);
+	return ret;
+}
+
 static int make_plots(struct report *report, const char *folder)
 {
 	const size_t most = sizeof(report->product) / sizeof(report->product[0]) - 2;
-	char name[64], why[512], *svg;
-	size_t len;
-	int ret = 1;
 
-	for (size_t i = 0; i < most && ret > 0; i++) {
-		ret = report_plot(&report->data, i, name, sizeof(name), &svg, &len, why,
-				  sizeof(why));
-		if (ret > 0) {
-			FILE *out = begin(report, folder, name);
+	for (int of_opcode = 0; of_opcode < 2; of_opcode++) {
+		int ret = 1;
 
-			fwrite(svg, 1, len, out);
-			fclose(out);
-			free(svg);
-		}
+		for (size_t i = 0; report->n < most && ret > 0; i++)
+			ret = add_plot(report, folder, i, of_opcode);
+		if (ret < 0)
+			return EXIT_FAILED;
 	}
-	if (ret < 0)
-		fprintf(stderr, "accept-bench report: %s\n", why);
-	return ret < 0 ? EXIT_FAILED : EXIT_OK;
+	return EXIT_OK;
 }
 
 /* All of it in memory first: when something cannot be made, nothing is written. */
@@ -130,7 +148,7 @@ static int make(struct report *report, const char *out_path, const char *csv, co
 		report_csv(out, report->records);
 		fclose(out);
 	}
-	if (!report_make_safe(report->records) ||
+	if (!report_make_safe(report->records) || !report_make_safe(report->opcode) ||
 	    !report_make_safe(report->files.flame_summaries)) {
 		fprintf(stderr, "accept-bench report: out of memory\n");
 		return EXIT_FAILED;
@@ -139,8 +157,10 @@ static int make(struct report *report, const char *out_path, const char *csv, co
 	if (charts && make_plots(report, charts) != EXIT_OK)
 		return EXIT_FAILED;
 	out = begin(report, "", out_path);
-	if (report->files.n_in)
+	if (json_array_size(report->records))
 		report_markdown(out, &report->data, &report->files);
+	else if (json_array_size(report->opcode))
+		report_opcode_alone(out, report->opcode, report->files.plots);
 	else
 		report_flames_alone(out, report->files.flame_summaries, report->files.flames,
 				    out_path);
@@ -201,6 +221,7 @@ static void free_report(struct report *report)
 	if (report->data.unknown)
 		report_free(&report->data);
 	json_decref(report->records);
+	json_decref(report->opcode);
 	json_decref(report->files.flame_summaries);
 	free(report);
 }
@@ -216,17 +237,39 @@ static const char *seen_from(const char *out, const char *path)
 	return path && !strncmp(path, out, len) ? path + len : path;
 }
 
-bool report_read(const char *command, const char *path, json_t *records)
+/* What an older or newer dup_bench left is said, and not guessed at. */
+static bool check_opcode(const char *command, const char *path, json_t *opcode)
 {
-	size_t before = json_array_size(records);
+	json_t *record;
+	char why[256];
+	size_t i;
+
+	json_array_foreach (opcode, i, record) {
+		if (!report_is_opcode(record))
+			snprintf(why, sizeof(why),
+				 "of a kind that this program does not read: '%s'",
+				 json_string_value(json_object_get(record, RECORD_KIND_KEY)));
+		else if (report_check_opcode(record, why, sizeof(why)))
+			continue;
+		fprintf(stderr, "accept-bench %s: %s: a record %s\n", command, path, why);
+		return false;
+	}
+	return true;
+}
+
+bool report_read(const char *command, const char *path, json_t *records, json_t *opcode)
+{
+	size_t before = json_array_size(records), opcode_before = json_array_size(opcode);
 	const char *slash = strrchr(path, '/');
 	char why[512];
 
-	if (!record_read(path, records, why, sizeof(why))) {
+	if (!record_read_all(path, records, opcode, why, sizeof(why))) {
 		fprintf(stderr, "accept-bench %s: %s\n", command, why);
 		return false;
 	}
-	if (json_array_size(records) == before) {
+	if (!check_opcode(command, path, opcode))
+		return false;
+	if (json_array_size(records) == before && json_array_size(opcode) == opcode_before) {
 		fprintf(stderr, "accept-bench %s: no records in %s\n", command, path);
 		return false;
 	}
@@ -245,6 +288,7 @@ static int report_records(const struct text_list *in, const struct text_list *fl
 	if (!report)
 		abort();
 	report->records = json_array();
+	report->opcode = json_array();
 	report->files = (struct report_files){
 		.in = in->item,
 		.n_in = in->n,
@@ -253,11 +297,12 @@ static int report_records(const struct text_list *in, const struct text_list *fl
 		.out = out,
 		.flames = flames,
 		.flame_summaries = report_flames_read(flames),
+		.opcode = report->opcode,
 	};
 	if (!report->files.flame_summaries)
 		code = EXIT_FAILED;
 	for (size_t i = 0; i < in->n && code == EXIT_OK; i++)
-		if (!report_read("report", in->item[i], report->records))
+		if (!report_read("report", in->item[i], report->records, report->opcode))
 			code = EXIT_FAILED;
 	if (code == EXIT_OK)
 		code = make(report, out, csv, charts);

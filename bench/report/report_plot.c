@@ -242,7 +242,7 @@ static char *read_all(int fd, size_t *len)
 	return text;
 }
 
-static bool run_gnuplot(const char *script, size_t script_len, char **svg, size_t *len, char *why,
+bool report_run_gnuplot(const char *script, size_t script_len, char **svg, size_t *len, char *why,
 			size_t why_len)
 {
 	int file = memfd_create("plot", MFD_CLOEXEC), out = memfd_create("svg", MFD_CLOEXEC);
@@ -290,7 +290,7 @@ static bool draw(const struct plot *plot, const struct report_machine *machine, 
 	else
 		print_lines(out, plot, machine, index, p);
 	fclose(out);
-	good = run_gnuplot(script, script_len, svg, len, why, why_len);
+	good = report_run_gnuplot(script, script_len, svg, len, why, why_len);
 	free(script);
 	return good;
 }

@@ -22,4 +22,8 @@ int report_plot(const struct report_data *data, size_t index, char *name, size_t
 void report_plot_links(FILE *out, const struct report_machine *machine, size_t index,
 		       const char *experiment, const char *folder);
 
+/* What gnuplot makes of the script: an SVG, to be freed. false: one line in `why`. */
+bool report_run_gnuplot(const char *script, size_t script_len, char **svg, size_t *len, char *why,
+			size_t why_len);
+
 #endif
