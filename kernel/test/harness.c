@@ -85,6 +85,16 @@ int test_end(void)
 	return failures || !checks ? EXIT_BAD : EXIT_GOOD;
 }
 
+void test_child(void)
+{
+	checks = failures = 0;
+}
+
+int test_result(void)
+{
+	return failures ? EXIT_BAD : EXIT_GOOD;
+}
+
 void test_alone(void (*setup)(void), void (*function)(void), const char *name)
 {
 	pid_t child = (pid_t)MUST(fork());

@@ -41,6 +41,13 @@ bool opcode_known(int opcode);
 int test_end(void);
 
 /*
+ * For a process of a test: forgets what the parent has counted; whether the checks made since were
+ * good, as an exit code.
+ */
+void test_child(void);
+int test_result(void);
+
+/*
  * Runs a part of a test in a process of its own, after SETUP if that is not NULL, and checks how it
  * ends. Whether a worker was used can be seen there: see io_workers().
  */
