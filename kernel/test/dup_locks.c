@@ -4,7 +4,7 @@
  * One row for each accept path: CONNECTIONS connections wait in the listener's queue, and what is
  * counted is taking them, retiring them, and nothing else. The client's side is made before and
  * released after. A row has two acquisitions for each of the numbers it allocates and closes, one
- * for a number it replaces, none for a slot.
+ * for a number it replaces (none on a kernel with the series exchange), none for a slot.
  *
  * Linux 7.3 with the series and LOCK_STAT (the lockstat flavour); skipped without. The counts are
  * those of all processes: nothing else that opens files should run.
@@ -153,7 +153,7 @@ static const struct path paths[] = {
 	{ "multishot accept, close", multishot_and_close, 2 },
 	{ "accept direct, FIXED_FD_INSTALL, close", install_and_close, 2 },
 	{ "accept4, dup3, close", accept_and_dup3, 3 },
-	{ "accept direct, DUP", accept_and_dup, 1 },
+	{ "accept direct, DUP", accept_and_dup, 1 }, /* 0 with the series exchange */
 	{ "accept direct", accept_direct, 0 },
 };
 
@@ -234,11 +234,13 @@ int main(void)
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		double each = least_for_each(&paths[i]);
+		unsigned expected = paths[i].acquisitions;
 
 		printf("dup_locks: %-40s %.3f acquisitions a connection\n", paths[i].name, each);
-		CHECK(each > paths[i].acquisitions - TOLERANCE &&
-			      each < paths[i].acquisitions + TOLERANCE,
-		      "%s: %.3f, not %u", paths[i].name, each, paths[i].acquisitions);
+		if (paths[i].run == accept_and_dup && kernel_has_exchange())
+			expected = 0;
+		CHECK(each > expected - TOLERANCE && each < expected + TOLERANCE,
+		      "%s: %.3f, not %u", paths[i].name, each, expected);
 	}
 	return test_end();
 }

@@ -79,6 +79,14 @@ void test_start(const char *name)
 		must_(-errno, __FILE__, __LINE__, "setrlimit");
 }
 
+bool kernel_has_exchange(void)
+{
+	struct utsname host;
+
+	uname(&host);
+	return strstr(host.release, "-exchange-dup-");
+}
+
 int test_end(void)
 {
 	printf("%s: %lu checks, %lu failed\n", test_name, checks, failures);

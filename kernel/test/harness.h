@@ -37,6 +37,12 @@ void test_start(const char *name);
 /* Does the running kernel have this opcode of io_uring? */
 bool opcode_known(int opcode);
 
+/*
+ * Whether this kernel replaces an open fd without file_lock: it was built with the series exchange,
+ * which kernel/build writes into its release, as nothing else tells.
+ */
+bool kernel_has_exchange(void);
+
 /* The exit code: prints the number of checks and of failures. */
 int test_end(void);
 
