@@ -52,7 +52,12 @@ um_write_init()
 {
 	cat <<'GUEST'
 #!/bin/bash
+# a kernel whose init ends panics, and that ends the machine
+set -e
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
+# To a user of the host its root's files are nobody's, and mount(8), run with that set-user-ID bit, would be too:
+# mount(2), MS_REMOUNT | MS_BIND | MS_NOSUID.
+perl -e 'my ($none, $root) = ("none", "/"); syscall(165, $none, $root, $none, 4096 | 32 | 2, 0) == 0 or die "remount: $!\n"'
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
@@ -62,7 +67,9 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t mqueue mqueue /dev/mqueue
 ln -s /proc/self/fd /dev/fd
-ln -s fd/0 /dev/stdin; ln -s fd/1 /dev/stdout; ln -s fd/2 /dev/stderr
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
 stty -F /dev/tty1 raw -echo
 stty -F /dev/tty2 raw -echo
 mkfifo /run/out /run/err
@@ -70,6 +77,7 @@ cat </run/out >/dev/tty1 &
 cats=$!
 cat </run/err >/dev/tty2 &
 cats="$cats $!"
+set +e
 GUEST
 	printf 'bash %q </dev/null >/run/out 2>/run/err\n' "$run/guest"
 	cat <<'GUEST'
@@ -116,7 +124,8 @@ um_run()
 		"$kernel" "${arguments[@]}" </dev/null >"$run/pipe.log" 2>&1 3>"$run/pipe.out" 4>"$run/pipe.err" &
 	machine=$!
 	set +m
-	wait "$machine" || status=$?
+	# (2>: bash says which signal ended it)
+	wait "$machine" 2>/dev/null || status=$?
 	wait "${readers[@]}"
 	# the processes of its programs end with it, but for a moment
 	kill -KILL -- "-$machine" 2>/dev/null || true

@@ -43,7 +43,13 @@ bool opcode_known(int opcode);
  */
 bool kernel_has_exchange(void);
 
-/* The exit code: prints the number of checks and of failures. */
+/* Ends the test, or the part of it that runs alone, with the reason why it cannot be run here. */
+_Noreturn void test_skip(const char *why);
+
+/*
+ * The exit code: prints the number of checks and of failures. A test of which a part was skipped is
+ * skipped, unless another part failed.
+ */
 int test_end(void);
 
 /*
@@ -55,7 +61,8 @@ int test_result(void);
 
 /*
  * Runs a part of a test in a process of its own, after SETUP if that is not NULL, and checks how it
- * ends. Whether a worker was used can be seen there: see io_workers().
+ * ends. Whether a worker was used can be seen there: see io_workers(). A part that skips itself
+ * has the whole test skipped, once the others have run.
  */
 #define ALONE(setup, function) test_alone(setup, function, #function)
 void test_alone(void (*setup)(void), void (*function)(void), const char *name);
@@ -110,7 +117,7 @@ int flush_file_make(void);
 
 /*
  * A file whose ->flush() takes as long as the test likes: one file of a FUSE file system that this
- * process serves. Needs root and /dev/fuse.
+ * process serves. Needs root; skips the test where there is no /dev/fuse.
  */
 struct slow_fs;
 struct slow_fs *slow_fs_mount(void);
