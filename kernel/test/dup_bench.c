@@ -14,6 +14,7 @@
  *   open-dup       OPENAT2 into a slot, DUP of the slot over an open fd
  *   open-install   close of an fd, OPENAT2 into a slot, FIXED_FD_INSTALL of the slot
  *   close-open     close(), open()
+ *   fork           a child that has a copy of the table, and ends: what copying and closing all of it takes
  *
  * The operations are done by processes that share the fd table and no memory (CLONE_FILES without
  * CLONE_VM). To the table they are what threads are, and in user-mode Linux, where the user code of
@@ -57,6 +58,7 @@
 
 enum {
 	BATCH = 128,	      /* operations that go down in one io_uring_enter() */
+	FORKS = 8,	      /* children, one after the other, before the time is looked at */
 	RANGE_ALIGN = 64,     /* numbers: 8 cache lines of pointers, a word of the bitmaps */
 	FIRST_NUMBER = 64,    /* of the first range; what this program itself has open is below */
 	FDS_OF_A_PROCESS = 8, /* ring, source, files of /proc */
@@ -99,8 +101,9 @@ struct bench {
 
 struct method {
 	const char *name;
-	void (*run)(struct bench *bench); /* BATCH operations */
-	int opcode;			  /* what the kernel needs for it; < 0: nothing */
+	void (*run)(struct bench *bench); /* so many operations */
+	unsigned ops;
+	int opcode; /* what the kernel needs for it; < 0: nothing */
 	const char *opcode_name;
 };
 
@@ -283,19 +286,40 @@ static void run_close_open(struct bench *bench)
 	}
 }
 
+/* It shares the memory (and waits meanwhile), so that the table is most of what there is to copy. */
+static int end_at_once(void *unused)
+{
+	_exit(EXIT_GOOD);
+	return unused != NULL;
+}
+
+static void run_fork(struct bench *bench)
+{
+	static _Alignas(16) char stack[FORKS][16 * 1024];
+
+	(void)bench;
+	for (unsigned k = 0; k < FORKS; k++) {
+		pid_t child = (pid_t)MUST(clone(end_at_once, stack[k] + sizeof(stack[k]),
+						CLONE_VM | CLONE_VFORK | SIGCHLD, NULL));
+
+		MUST(waitpid(child, NULL, 0));
+	}
+}
+
 #define NEEDS_DUP     OP_DUP, "IORING_OP_DUP"
 #define NEEDS_INSTALL IORING_OP_FIXED_FD_INSTALL, "IORING_OP_FIXED_FD_INSTALL"
 #define NEEDS_NOTHING -1, NULL
 
 static const struct method methods[] = {
-	{ "dup", run_dup, NEEDS_DUP },
-	{ "dup-fd", run_dup_fd, NEEDS_DUP },
-	{ "install-close", run_install_close, NEEDS_INSTALL },
-	{ "close-dup", run_close_dup, NEEDS_NOTHING },
-	{ "dup3", run_dup3, NEEDS_NOTHING },
-	{ "open-dup", run_open_dup, NEEDS_DUP },
-	{ "open-install", run_open_install, NEEDS_INSTALL },
-	{ "close-open", run_close_open, NEEDS_NOTHING },
+	{ "dup", run_dup, BATCH, NEEDS_DUP },
+	{ "dup-fd", run_dup_fd, BATCH, NEEDS_DUP },
+	{ "install-close", run_install_close, BATCH, NEEDS_INSTALL },
+	{ "close-dup", run_close_dup, BATCH, NEEDS_NOTHING },
+	{ "dup3", run_dup3, BATCH, NEEDS_NOTHING },
+	{ "open-dup", run_open_dup, BATCH, NEEDS_DUP },
+	{ "open-install", run_open_install, BATCH, NEEDS_INSTALL },
+	{ "close-open", run_close_open, BATCH, NEEDS_NOTHING },
+	{ "fork", run_fork, FORKS, NEEDS_NOTHING },
 };
 
 #define METHODS ((unsigned)(sizeof(methods) / sizeof(methods[0])))
@@ -362,7 +386,7 @@ static void run_window(struct bench *bench, const struct method *method, struct 
 	while (atomic_load_explicit(&shared->phase, memory_order_relaxed) < STOP) {
 		bench->start = draw(&bench->random, bench->count);
 		method->run(bench);
-		ops += BATCH;
+		ops += method->ops;
 		now = now_ticks();
 		if (now - last > longest)
 			longest = now - last;
@@ -370,7 +394,7 @@ static void run_window(struct bench *bench, const struct method *method, struct 
 	}
 	outcome->ended_ns = now_ns();
 	outcome->ops = ops;
-	outcome->batches = ops / BATCH;
+	outcome->batches = ops / method->ops;
 	if (last > first)
 		outcome->longest_ns = (uint64_t)((double)longest *
 						 (double)(outcome->ended_ns - outcome->started_ns) /
