@@ -5,6 +5,7 @@
 #include "revision.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,20 @@ static const struct {
 	{ "bhyve bhyve ", "bhyve" },
 };
 
+/* Its programs run on the host's CPU, which says what is below the host. */
+static bool is_user_mode_linux(void)
+{
+	FILE *file = fopen("/proc/cpuinfo", "re");
+	char line[256];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = !strncmp(line, "vendor_id", 9) && strstr(line, "User Mode Linux");
+	if (file)
+		fclose(file);
+	return found;
+}
+
 /* CPUID leaf 0x40000000 names the hypervisor; QEMU's TCG answers it even with the bit masked. */
 void environment_virtualisation(char *text, size_t size)
 {
@@ -36,6 +51,10 @@ void environment_virtualisation(char *text, size_t size)
 	char signature[13] = "";
 	bool bit;
 
+	if (is_user_mode_linux()) {
+		snprintf(text, size, ENVIRONMENT_USER_MODE_LINUX);
+		return;
+	}
 	__cpuid(1, a, b, c, d);
 	bit = c >> 31;
 	__cpuid(0x40000000, a, b, c, d);

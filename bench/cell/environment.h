@@ -10,7 +10,9 @@
 /* With what preflight.h finds under "preflight". */
 json_t *environment_json(struct procfile *files);
 
-/* "none", or the hypervisor's name. */
+#define ENVIRONMENT_USER_MODE_LINUX "user-mode Linux"
+
+/* "none", or the hypervisor's name; the one above where the kernel is a program of its host. */
 void environment_virtualisation(char *text, size_t size);
 
 #endif

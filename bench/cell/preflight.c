@@ -136,7 +136,7 @@ static void check_virtualisation(json_t *checks)
 	environment_virtualisation(text, sizeof(text));
 	if (!strcmp(text, "none"))
 		add(checks, "virtualisation", INFO, "none");
-	else if (strstr(text, "TCG"))
+	else if (strstr(text, "TCG") || !strcmp(text, ENVIRONMENT_USER_MODE_LINUX))
 		add(checks, "virtualisation", HINT,
 		    "%s: counts are exact, times are no CPU's times", text);
 	else

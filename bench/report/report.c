@@ -201,7 +201,7 @@ static void print_blind(FILE *out, const struct report_data *data)
 		fprintf(out, "):\n\n");
 		if (report_is_emulated(&data->machines[m]))
 			fprintf(out,
-				"- its CPU is emulated: counts are exact, its times are no CPU's "
+				"- it is emulated or in user-mode Linux: counts are exact, its times are no CPU's "
 				"times, and its speeds compare with each other at most\n");
 		print_once(out, data->machines[m].all, "lock", "blind", print_bullet);
 		print_once(out, data->machines[m].all, "lock", "reason", print_uncounted);

@@ -2,6 +2,7 @@
 /* See report_text.h. */
 #include "report/report_text.h"
 #include "cell/cell.h"
+#include "cell/environment.h"
 #include "cell/record.h"
 
 #include <stdlib.h>
@@ -122,9 +123,15 @@ bool report_counts_locks(const struct report_machine *machine)
 	return json_is_true(json_object_get(machine->environment, "lock_stat"));
 }
 
+static bool is_user_mode(const struct report_machine *machine)
+{
+	return !strcmp(report_environment(machine, "virtualisation"), ENVIRONMENT_USER_MODE_LINUX);
+}
+
 bool report_is_emulated(const struct report_machine *machine)
 {
-	return strstr(report_environment(machine, "virtualisation"), "TCG") != NULL;
+	return strstr(report_environment(machine, "virtualisation"), "TCG") ||
+	       is_user_mode(machine);
 }
 
 const char *report_environment(const struct report_machine *machine, const char *key)
@@ -140,7 +147,9 @@ void report_print_machine(FILE *out, const struct report_machine *machine)
 
 	fprintf(out, "Linux %s, %lld CPU%s, ", report_environment(machine, "kernel_release"), cpus,
 		cpus == 1 ? "" : "s");
-	if (report_is_emulated(machine))
+	if (is_user_mode(machine))
+		fprintf(out, ENVIRONMENT_USER_MODE_LINUX);
+	else if (report_is_emulated(machine))
 		fprintf(out, "emulated (QEMU TCG)");
 	else if (!strcmp(report_environment(machine, "virtualisation"), "none"))
 		fprintf(out, "no virtualisation");

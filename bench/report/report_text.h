@@ -39,6 +39,7 @@ void report_print_ratio(FILE *out, const struct report_cell *cell, const struct 
 /* The machine's letter in the report. */
 char report_letter(size_t machine);
 bool report_counts_locks(const struct report_machine *machine); /* its kernel has lock_stat */
+/* By QEMU, or in user-mode Linux, where a system call costs microseconds: no speed is one. */
 bool report_is_emulated(const struct report_machine *machine);
 const char *report_environment(const struct report_machine *machine, const char *key);
 
