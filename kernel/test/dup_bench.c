@@ -33,6 +33,21 @@
  * window, less those of an idle window as long. On a kernel with lock_stat speeds mean nothing;
  * without it there are no acquisitions.
  *
+ * In a record:
+ *
+ *   schema, record           2, "dup_bench"
+ *   method, table, processes, open_fds, fds_of_a_process, repeat, window_ms   what was measured
+ *   batch                    operations that go to the kernel at once; 1: a system call each
+ *   ops, ops_per_s           in all; the sum of what each process did in its own time
+ *   interrupted, tries       see above
+ *   file_lock_...            acquisitions, contentions, hold_us, wait_us in the window;
+ *                            acquisitions_idle in a window without operations
+ *   pinned_cpus              "0,1,2": a process each, again from the first when there are more
+ *   kernel, user_mode_linux, cpu, cpus
+ *   skipped                  why a method, or a number of processes, was not measured; then there
+ *                            is no figure
+ *   and what --note adds; series, flavour, machine and revision by convention
+ *
  * Exit code: 0, 1 if something failed, 2 for wrong arguments, 77 if the kernel has none of the
  * methods.
  */
@@ -862,7 +877,7 @@ static const char usage[] =
 	"  --tables NAME,..   shared (default), private\n"
 	"  --open N,N..       open fds in all; default 1000\n"
 	"  --each N           open fds of each process instead, at least 128\n"
-	"  --methods NAME,..  dup, dup-fd, install-close, close-dup, dup3, open-dup, open-install, close-open;\n"
+	"  --methods NAME,..  dup, dup-fd, install-close, close-dup, dup3, open-dup, open-install, close-open, fork;\n"
 	"                     default: all that this kernel has\n"
 	"  --ms N             the window; default 200\n"
 	"  --repeats N        default 3\n"
