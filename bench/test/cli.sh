@@ -188,6 +188,27 @@ sed 's#"cpu":"[^"]*"#"cpu":"<script>alert(1)</script> | `x` [a](javascript:b)\\n
 grep -q 'alert(1)' "$folder/strange.md" || complain 'the CPU is not there'
 grep -q '<script\|<b>\|(javascript:b)$\|\[a\](' "$folder/strange.md" && complain 'a text became more than a text'
 grep -q '<script>' "$folder/strange.csv" || complain 'the CSV has another text'
+
+# Records of dup_bench may stand in the same file as cells, or alone; others are refused.
+opcode='{"schema":2,"record":"dup_bench","method":"dup3","table":"shared","processes":1,"ops_per_s":5e6,'
+opcode+='"kernel":"6.18","user_mode_linux":false,"machine":"<b>a CPU"}'
+{
+	cat "$folder/resumed"
+	echo "$opcode"
+} >"$folder/both"
+echo "$opcode" >"$folder/opcode"
+for file in both opcode; do
+	"$bench" report --in "$folder/$file" --out "$folder/$file.md" || complain "no report of $file"
+	grep -q '^| dup3() over an open fd | native | shared | 5.00 |' "$folder/$file.md" ||
+		complain "the report of $file lacks what dup3 does"
+	grep -q '<b>' "$folder/$file.md" && complain "the report of $file has a tag"
+done
+grep -q '^## The experiments' "$folder/both.md" || complain 'the cells are gone'
+sed 's/"schema":2/"schema":1/' "$folder/opcode" >"$folder/old"
+expect 1 "of dup_bench, with schema 1; this program reads 2" report --in "$folder/old" --out "$folder/old.md"
+sed 's/dup_bench/dup_other/' "$folder/opcode" >"$folder/old"
+expect 1 "of a kind that this program does not read: 'dup_other'" report --in "$folder/old" --out "$folder/old.md"
+expect 1 'not a record' compare --a "$folder/opcode" --b "$folder/opcode"
 expect 1 "cannot create" report --in "$folder/resumed" --out "$folder/no/where.md"
 expect 1 "cannot write /dev/full" report --in "$folder/resumed" --out /dev/full
 "$bench" compare --a "$folder/second" --b "$folder/second" >/dev/full 2>"$folder/said" &&
