@@ -157,6 +157,7 @@ static void work(unsigned index)
 /* The table of this process is its own: what is open has one of the files and its bit. */
 static void check_copy(const char *how)
 {
+	test_child();
 	for (int number = FIRST_OWN; number < FIRST_WILD; number++)
 		if (number >= FIRST_SHARED || fd_open(number))
 			race_check_open(number, how);

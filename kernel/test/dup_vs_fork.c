@@ -29,6 +29,7 @@ static void dupper(unsigned index)
 /* The table of this process is its own by now. */
 static void check_copy(const char *how)
 {
+	test_child();
 	for (int i = 0; i < NUMBERS; i++)
 		race_check_open(RACE_FIRST + i, how);
 	_exit(test_result());

@@ -83,6 +83,7 @@ static void unshare_and_check(bool mark)
 {
 	int from = mark ? MARKED : CLOSED;
 
+	test_child();
 	close_range_of(from, CLOSE_RANGE_UNSHARE | (mark ? CLOSE_RANGE_CLOEXEC : 0));
 	for (int number = CLOSED; number < KEPT + NUMBERS; number++) {
 		int file = race_which(number);
