@@ -21,6 +21,22 @@ enum state {
 	BODY,
 };
 
+/* Where in a target: RFC 9112, 3.2 has four forms, told apart by how they begin. */
+enum target_form {
+	TARGET_START,
+	TARGET_ORIGIN,    /* /path */
+	TARGET_SCHEME,    /* http://host/path: in the scheme */
+	TARGET_SLASH,     /* the first of its two slashes */
+	TARGET_SLASHES,   /* the second */
+	TARGET_AUTHORITY, /* the first byte of the host */
+	TARGET_ABSOLUTE,  /* the rest */
+	TARGET_ASTERISK,
+	TARGET_CONNECT,   /* host:port; the answer is 405 whatever it is */
+};
+
+/* Where in the value of Host: RFC 9112, 3.2, which is RFC 3986, 3.2.2 and 3.2.3. */
+enum host_part { HOST_NAME, HOST_PERCENT, HOST_HEX, HOST_LITERAL, HOST_LITERAL_END, HOST_PORT };
+
 /* Room for the longest name below and a zero, which equals no byte of a word. */
 enum { LONGEST = 20 };
 
@@ -118,6 +134,7 @@ static int in_method(struct http_request *r, unsigned char c)
 		if (r->method == N(methods))
 			return 501;
 		r->state = TARGET;
+		r->part = TARGET_START;
 		return 0;
 	}
 	if (!is_token(c))
@@ -126,10 +143,48 @@ static int in_method(struct http_request *r, unsigned char c)
 	return 0;
 }
 
+/* The form of a target that begins with C; TARGET_START if none does. */
+static enum target_form target_form(const struct http_request *r, unsigned char c)
+{
+	if (r->method == CONNECT)
+		return TARGET_CONNECT;
+	if (c == '*' && r->method == OPTIONS)
+		return TARGET_ASTERISK;
+	return c == '/' ? TARGET_ORIGIN : is_alpha(c) ? TARGET_SCHEME : TARGET_START;
+}
+
+/* The part that C, the next byte of a target, leads to; TARGET_START if it is out of place. */
+static enum target_form target_next(const struct http_request *r, unsigned char c)
+{
+	switch ((enum target_form)r->part) {
+	case TARGET_START:
+		return target_form(r, c);
+	case TARGET_SCHEME:
+		if (c == ':')
+			return TARGET_SLASH;
+		return is_alpha(c) || is_digit(c) || c == '+' || c == '-' || c == '.'
+			       ? TARGET_SCHEME
+			       : TARGET_START;
+	case TARGET_SLASH:
+		return c == '/' ? TARGET_SLASHES : TARGET_START;
+	case TARGET_SLASHES:
+		return c == '/' ? TARGET_AUTHORITY : TARGET_START;
+	case TARGET_AUTHORITY:
+		return c == '/' || c == '?' || c == ':' ? TARGET_START : TARGET_ABSOLUTE;
+	case TARGET_ASTERISK:
+		return TARGET_START;
+	case TARGET_ORIGIN:
+	case TARGET_ABSOLUTE:
+	case TARGET_CONNECT:
+		return (enum target_form)r->part;
+	}
+	return TARGET_START;
+}
+
 static int in_target(struct http_request *r, const struct http_limits *limits, unsigned char c)
 {
 	if (c == ' ') {
-		if (!r->target_bytes)
+		if (r->part != TARGET_ORIGIN && r->part < TARGET_ABSOLUTE)
 			return 400;
 		r->state = VERSION;
 		r->matched = 0;
@@ -137,7 +192,8 @@ static int in_target(struct http_request *r, const struct http_limits *limits, u
 	}
 	if (c <= 0x20 || c >= 0x7f)
 		return 400;
-	if (!r->target_bytes && c != '/' && !is_alpha(c) && !(c == '*' && r->method == OPTIONS))
+	r->part = (uint8_t)target_next(r, c);
+	if (r->part == TARGET_START)
 		return 400;
 	if (++r->target_bytes > limits->target)
 		return 414;
@@ -184,6 +240,7 @@ static int in_field_name(struct http_request *r, unsigned char c)
 			if (r->has_host)
 				return 400;
 			r->has_host = true;
+			r->part = HOST_NAME;
 			break;
 		case CONTENT_LENGTH:
 			/* Twice is how requests are smuggled, even with the same number. */
@@ -233,6 +290,60 @@ static int add_digit(struct http_request *r, const struct http_limits *limits, u
 	return 0;
 }
 
+static bool is_hex(unsigned char c)
+{
+	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/*
+ * A character of a host's name. The comma, which RFC 3986 allows, is left out: no name has one, and
+ * a proxy that joins two Hosts makes one.
+ */
+static bool is_host(unsigned char c)
+{
+	return is_alpha(c) || is_digit(c) || (c && strchr("-._~!$&'()*+;=", c));
+}
+
+static int in_host(struct http_request *r, unsigned char c)
+{
+	bool first = r->state == VALUE_START;
+
+	switch ((enum host_part)r->part) {
+	case HOST_NAME:
+		if (c == ':' && !first)
+			r->part = HOST_PORT;
+		else if (c == '[' && first)
+			r->part = HOST_LITERAL;
+		else if (c == '%')
+			r->part = HOST_PERCENT;
+		else
+			return is_host(c) ? 0 : 400;
+		return 0;
+	case HOST_PERCENT:
+		r->part = HOST_HEX;
+		return is_hex(c) ? 0 : 400;
+	case HOST_HEX:
+		r->part = HOST_NAME;
+		return is_hex(c) ? 0 : 400;
+	case HOST_LITERAL:
+		if (c == ']')
+			r->part = HOST_LITERAL_END;
+		return c == ']' || c == ':' || is_host(c) ? 0 : 400;
+	case HOST_LITERAL_END:
+		r->part = HOST_PORT;
+		return c == ':' ? 0 : 400;
+	case HOST_PORT:
+		return is_digit(c) ? 0 : 400;
+	}
+	return 400;
+}
+
+/* Whether the value of Host may end here. */
+static bool host_ends(const struct http_request *r)
+{
+	return r->part == HOST_NAME || r->part == HOST_LITERAL_END || r->part == HOST_PORT;
+}
+
 static int in_value(struct http_request *r, const struct http_limits *limits, unsigned char c)
 {
 	bool length = r->field == CONTENT_LENGTH;
@@ -241,6 +352,8 @@ static int in_value(struct http_request *r, const struct http_limits *limits, un
 		if (r->state == VALUE)
 			word_end(r);
 		else if (r->state == VALUE_START && c == '\r' && length)
+			return 400;
+		if (r->field == HOST && !host_ends(r))
 			return 400;
 		if (c == '\r')
 			r->state = VALUE_LF;
@@ -256,7 +369,13 @@ static int in_value(struct http_request *r, const struct http_limits *limits, un
 		r->state = VALUE;
 		return add_digit(r, limits, c);
 	}
-	if (c == ',' && r->field != HOST) {
+	if (r->field == HOST) {
+		int status = in_host(r, c);
+
+		r->state = VALUE;
+		return status;
+	}
+	if (c == ',') {
 		if (r->state == VALUE)
 			word_end(r);
 		r->state = VALUE_START;
@@ -413,6 +532,11 @@ void http_next(struct http_request *r)
 		r->status = 0;
 	else
 		memset(r, 0, sizeof(*r));
+}
+
+bool http_is_last(const struct http_request *r)
+{
+	return r->status == 200 && r->close && !r->http10 && !r->has_length;
 }
 
 struct http_answer http_refusal(void)

@@ -32,6 +32,7 @@ struct http_request {
 	uint8_t matches;  /* names the word being read can still become, one bit each */
 	uint8_t matched;  /* bytes of the word read so far */
 	uint8_t field;	  /* the header field whose value is being read */
+	uint8_t part;	  /* where in the target, or in the value of Host */
 	bool started : 1; /* a byte of it has been read, empty lines before it aside */
 	bool http10 : 1;
 	bool close : 1;	     /* Connection: close */
@@ -70,6 +71,12 @@ struct http_answer {
  */
 struct http_answer http_answer(const struct http_request *request, bool draining);
 void http_next(struct http_request *request);
+
+/*
+ * Whether a client that keeps to RFC 9112, 9.6 sends nothing behind REQUEST: it has said "close"
+ * itself. Old ones send an empty line behind a body nevertheless (RFC 9112, 2.2).
+ */
+bool http_is_last(const struct http_request *request);
 
 /* The answer for a connection that is refused because the server is full: 503, and close. */
 struct http_answer http_refusal(void);

@@ -143,8 +143,8 @@ def test_refused_requests():
         400: b"GET / HTTP/1.1\r\n\r\n",
         405: b"PUT / HTTP/1.1\r\nHost: x\r\n\r\n",
         413: b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 300000,
-        414: b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n",
-        431: b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 9000,
+        414: b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n",
+        431: b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 17000,
         501: b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         505: b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
     }
