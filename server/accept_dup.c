@@ -63,7 +63,7 @@ static void opened(struct worker *w, struct conn *c, int res)
 {
 	count_error(&w->counters, res);
 	park_spoilt(w, c);
-	if (++c->dup_tries < DUP_TRIES) {
+	if (++c->tries < DUP_TRIES) {
 		c->fd = park_take(w);
 		chain(w, c);
 		return;

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "message.h"
 
 enum { EVENTS = 512, READ_SIZE = 16384 };
@@ -58,15 +59,9 @@ static void end(struct loop *l, struct conn *c)
 /* Waits for the next bytes. */
 static void wait_readable(struct loop *l, struct conn *c)
 {
-	struct worker *w = l->w;
-	bool idle = protocol_idle(&w->protocol, c);
 	bool was_sending = c->state == CONN_SENDING;
 
-	if (idle)
-		conn_set_limit(&w->conns, c, w->draining && c->served ? LIMIT_DRAIN : LIMIT_IDLE,
-			       w->now_ms);
-	else if (c->limit != LIMIT_REQUEST || was_sending)
-		conn_set_limit(&w->conns, c, LIMIT_REQUEST, w->now_ms);
+	worker_limit_receive(l->w, c);
 	if (!c->watched || was_sending)
 		watch(l, c, EPOLLIN | EPOLLRDHUP);
 	c->state = CONN_RECEIVING;
@@ -89,6 +84,17 @@ static void linger(struct loop *l, struct conn *c)
 	c->state = CONN_LINGERING;
 }
 
+/* What a failed system call means: as for the request that would do the same. */
+static enum verdict verdict_of(const struct loop *l, enum op op, const struct conn *c)
+{
+	enum verdict verdict = request_verdict(op, errno);
+
+	if (verdict == FATAL)
+		die("worker %u: %s: %s (fd %d)", l->w->index, request_name(op), strerror(errno),
+		    c->fd);
+	return verdict;
+}
+
 /* Sends what there is to send, as far as it goes, and then waits for whatever comes next. */
 static void send_answers(struct loop *l, struct conn *c)
 {
@@ -97,7 +103,7 @@ static void send_answers(struct loop *l, struct conn *c)
 	while (c->out_len) {
 		ssize_t n = send(c->fd, c->out, c->out_len, worker_send_flags(w, c) | MSG_DONTWAIT);
 
-		if (n < 0 && errno == EAGAIN) {
+		if (n < 0 && verdict_of(l, OP_SEND, c) == AGAIN) {
 			wait_writable(l, c);
 			return;
 		}
@@ -119,47 +125,53 @@ static void send_answers(struct loop *l, struct conn *c)
 			end(l, c);
 			return;
 		}
+		conn_set_limit(&w->conns, c, LIMIT_NONE, 0); /* its time begins anew */
 		protocol_sent(&w->protocol, c);
 	}
 	wait_readable(l, c);
 }
 
-static void receive(struct loop *l, struct conn *c)
+/* False if there is nothing to receive yet: C is as it was. */
+static bool receive(struct loop *l, struct conn *c)
 {
 	struct worker *w = l->w;
 	ssize_t n = recv(c->fd, l->buffer, READ_SIZE, MSG_DONTWAIT);
 
-	if (n < 0 && errno == EAGAIN) {
-		if (c->state != CONN_LINGERING)
-			wait_readable(l, c);
-		return;
-	}
+	if (n < 0 && verdict_of(l, OP_RECV, c) == AGAIN)
+		return false;
 	if (n < 0 && c->state != CONN_LINGERING)
 		count(w->counters.recv_errors);
 	if (n <= 0) {
 		end(l, c);
-		return;
+		return true;
 	}
 	if (c->state == CONN_LINGERING)
-		return;
+		return true;
+	c->more = n == READ_SIZE;
 	if (protocol_received(&w->protocol, c, l->buffer, (uint32_t)n)) {
 		count(w->counters.no_memory);
 		end(l, c);
-		return;
+		return true;
 	}
 	send_answers(l, c);
+	return true;
 }
 
-/* No connection is free. */
-static void refuse(struct worker *w, int fd)
+/* No place is free. */
+static void refuse(struct loop *l, int fd)
 {
-	struct http_answer answer = http_refusal();
+	struct worker *w = l->w;
+	bool http = w->options->protocol == PROTOCOL_HTTP;
+	struct conn *c = http ? conn_begin_spare(&w->conns) : NULL;
 
 	count(w->counters.refused);
-	if (w->options->protocol == PROTOCOL_HTTP &&
-	    send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		count(w->counters.send_errors);
-	close(fd);
+	if (!c) {
+		close(fd); /* without a word */
+		return;
+	}
+	c->fd = fd;
+	protocol_refuse(c);
+	send_answers(l, c);
 }
 
 static void accept_some(struct loop *l)
@@ -185,11 +197,12 @@ static void accept_some(struct loop *l)
 		count(w->counters.accepts);
 		c = worker_conn_begin(w);
 		if (!c) {
-			refuse(w, fd);
+			refuse(l, fd);
 			continue;
 		}
 		c->fd = fd;
-		receive(l, c);
+		if (!receive(l, c))
+			wait_readable(l, c);
 	}
 }
 
@@ -219,17 +232,38 @@ static void steer_accept(struct loop *l)
 	}
 }
 
+/*
+ * C is overdue: what it waits for is tried once more, because it may have been there all the time
+ * that this thread did not run. Whether that was in vain.
+ */
+static bool last_try(struct loop *l, struct conn *c)
+{
+	uint32_t generation = c->generation;
+
+	if (c->state == CONN_SENDING)
+		send_answers(l, c);
+	while (c->generation == generation && c->state == CONN_RECEIVING &&
+	       c->overdue != LIMIT_NONE && receive(l, c))
+		;
+	return c->generation == generation && c->overdue != LIMIT_NONE;
+}
+
 static void expire(struct loop *l)
 {
 	struct worker *w = l->w;
 	struct conn *c;
 
 	while ((c = conn_expired(&w->conns, w->now_ms)) != NULL) {
-		count(w->counters.timeouts);
+		if (!last_try(l, c))
+			continue;
+		if (c->state != CONN_LINGERING)
+			count(w->counters.timeouts);
 		if (c->state == CONN_RECEIVING)
 			protocol_timed_out(&w->protocol, c);
 		if (c->state == CONN_RECEIVING && c->out_len)
 			send_answers(l, c);
+		else if (c->state == CONN_RECEIVING && c->served)
+			linger(l, c); /* its last answer may still be on the way */
 		else
 			end(l, c);
 	}
@@ -246,8 +280,8 @@ static void handle_conn(struct loop *l, const struct epoll_event *event)
 	}
 	if (c->state == CONN_SENDING)
 		send_answers(l, c);
-	else
-		receive(l, c);
+	else if (!receive(l, c) && c->state != CONN_LINGERING)
+		wait_readable(l, c);
 }
 
 static void handle(struct loop *l, const struct epoll_event *event)
@@ -284,11 +318,11 @@ static void run(struct worker *w)
 		steer_accept(&l);
 		if (worker_finished(w))
 			break;
-		timed = w->conns.used || w->draining || !l.listening;
+		timed = !conn_table_empty(&w->conns) || w->draining || !l.listening;
 		n = epoll_wait(l.epoll, events, EVENTS, timed ? TICK_MS : -1);
 		if (n < 0 && errno != EINTR)
 			die("epoll_wait: %s", strerror(errno));
-		w->now_ms = clock_ms();
+		clock_pass(w);
 		for (i = 0; i < n; i++)
 			handle(&l, &events[i]);
 		if (w->now_ms - ticked_ms >= TICK_MS) {

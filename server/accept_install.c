@@ -25,7 +25,8 @@ static void opened(struct worker *w, struct conn *c, int res)
 	if (res < 0) {
 		count(w->counters.install_errors);
 		worker_conn_end(w, c);
-		worker_accept_failed(w, res);
+		if (request_verdict(OP_ACCEPT, -res) == WAIT)
+			worker_accept_failed(w, res);
 		return;
 	}
 	count(w->counters.installs);

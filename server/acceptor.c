@@ -14,48 +14,53 @@ enum {
 	SAY_AGAIN_MS = 10000,  /* the same complaint is repeated at most this often */
 };
 
-void worker_close_slot(struct worker *w, int slot)
+/* Nobody waits for it: no completion if it works. */
+static void release(struct worker *w, int descriptor)
 {
 	struct io_uring_sqe *sqe = ring_sqe(&w->ring);
 
-	io_uring_sqe_set_data64(sqe, user_data(OP_RELEASE, 0, (uint32_t)slot));
-	io_uring_prep_close_direct(sqe, (unsigned)slot);
-	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS; /* nobody waits for it: no completion if it works */
-}
-
-static void release(struct worker *w, int descriptor)
-{
-	struct io_uring_sqe *sqe;
-
-	if (w->path->accepts_slots) {
-		worker_close_slot(w, descriptor);
-		return;
-	}
-	sqe = ring_sqe(&w->ring);
 	io_uring_sqe_set_data64(sqe, user_data(OP_RELEASE, 0, (uint32_t)descriptor));
-	io_uring_prep_close(sqe, descriptor);
+	if (w->path->accepts_slots)
+		io_uring_prep_close_direct(sqe, (unsigned)descriptor);
+	else
+		io_uring_prep_close(sqe, descriptor);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
-/* No connection is free: say so and close. One burst of a multishot accept can overshoot. */
+void worker_close_slot(struct worker *w, int slot)
+{
+	release(w, slot);
+}
+
+void acceptor_release_error(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
+{
+	(void)none;
+	if (request_verdict(OP_RELEASE, -cqe->res) == AGAIN)
+		release(w, (int)user_data_index(cqe->user_data));
+}
+
+void acceptor_end_refused(struct worker *w, struct conn *c)
+{
+	release(w, w->path->accepts_slots ? c->slot : c->fd);
+	worker_conn_end(w, c);
+}
+
+/* No place is free. One burst of a multishot accept can overshoot. */
 static void refuse(struct worker *w, int descriptor)
 {
-	struct http_answer answer = http_refusal();
-	struct io_uring_sqe *sqe;
+	bool http = w->options->protocol == PROTOCOL_HTTP;
+	struct conn *c = http ? conn_begin_spare(&w->conns) : NULL;
 
 	count(w->counters.refused);
-	ring_reserve(&w->ring, 2);
-	if (w->options->protocol == PROTOCOL_HTTP) {
-		sqe = ring_sqe(&w->ring);
-		io_uring_sqe_set_data64(sqe, user_data(OP_REFUSE, 0, (uint32_t)descriptor));
-		io_uring_prep_send(sqe, descriptor, answer.data, answer.len,
-				   MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (w->path->accepts_slots)
-			sqe->flags |= IOSQE_FIXED_FILE;
-		/* HARDLINK: closed whether the answer went out or not, where LINK would not. */
-		sqe->flags |= IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
+	if (!c) {
+		release(w, descriptor); /* without a word */
+		return;
 	}
-	release(w, descriptor);
+	if (w->path->accepts_slots)
+		c->slot = descriptor;
+	else
+		c->fd = descriptor;
+	worker_refuse(w, c);
 }
 
 void worker_accepted(struct worker *w, int descriptor)
@@ -92,38 +97,31 @@ static void pause_accept(struct worker *w, int error)
 	    w->index, strerror(-error), w->conns.used);
 }
 
+/* Before Linux 6.10 no accept could be told not to wait: EINVAL. */
+static bool ends_drain(const struct worker *w, int error)
+{
+	return w->draining && (error == -EAGAIN || error == -EINVAL);
+}
+
+bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe)
+{
+	return user_data_op(cqe->user_data) == OP_ACCEPT && ends_drain(w, cqe->res);
+}
+
 void worker_accept_failed(struct worker *w, int error)
 {
+	enum verdict verdict = request_verdict(OP_ACCEPT, -error);
+
 	if (error == -ECANCELED)
 		return;
 	if (error != -EAGAIN)
 		count(w->counters.accept_errors);
-	switch (-error) {
-	case EAGAIN:
-		if (w->draining)
-			worker_close_listener(w); /* what was queued has been taken */
-		break;
-	case EINTR:
-		break;
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
+	if (ends_drain(w, error))
+		worker_close_listener(w); /* what was queued has been taken */
+	else if (verdict == WAIT)
 		pause_accept(w, error);
-		break;
-	case EINVAL:
-		if (w->draining) {
-			/* Before Linux 6.10 no accept could be told not to wait. */
-			worker_close_listener(w);
-			break;
-		}
-		/* fall through */
-	default:
-		/* An error of the connection, gone before it was taken: accept(2), NOTES. */
-		if (!worker_peer_error(error) && error != -ENOPROTOOPT && error != -ENONET &&
-		    error != -EOPNOTSUPP && error != -EPERM)
-			die("worker %u: accept: %s", w->index, strerror(-error));
-	}
+	else if (verdict == FATAL)
+		die("worker %u: accept: %s", w->index, strerror(-error));
 }
 
 /* Full is full until an eighth has ended, except in a drain, where nobody new comes behind. */
@@ -152,6 +150,13 @@ static void cancel_accept(struct worker *w)
 	w->accept_cancelled = true;
 	io_uring_prep_cancel64(sqe, worker_user_data(w, op, NULL), 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void acceptor_cancel_error(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
+{
+	(void)none;
+	if (request_verdict(OP_CANCEL_ACCEPT, -cqe->res) == AGAIN)
+		w->accept_cancelled = false;
 }
 
 /*

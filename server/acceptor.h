@@ -12,8 +12,16 @@
 /* Once per pass: starts or ends accepting, as the worker's state asks for. */
 void acceptor_steer(struct worker *w);
 
-/* The completions of OP_ACCEPT and OP_LISTEN. C is NULL. */
+/* Gives up the descriptor of C, which was refused, and ends it. */
+void acceptor_end_refused(struct worker *w, struct conn *c);
+
+/* Whether an accept that ended so, which would be fatal otherwise, is what a drain may meet. */
+bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe);
+
+/* The completions of OP_ACCEPT and OP_LISTEN, and of what went wrong with others. C is NULL. */
 void acceptor_accept(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 void acceptor_listen(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
+void acceptor_release_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
+void acceptor_cancel_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 
 #endif

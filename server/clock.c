@@ -3,12 +3,27 @@
 
 #include <time.h>
 
+enum { STALL_MS = 1000 };
+
 uint64_t clock_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void clock_pass(struct worker *w)
+{
+	uint64_t before_ms = w->now_ms;
+
+	w->now_ms = clock_ms();
+	/*
+	 * While a worker drains, it looks every TICK_MS. If it could not (a SIGSTOP, a machine that
+	 * stood still), that is no time that its clients have had.
+	 */
+	if (w->draining && w->now_ms - before_ms > STALL_MS)
+		w->drain_end_ms += w->now_ms - before_ms;
 }
 
 void clock_tick(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
@@ -29,7 +44,8 @@ void clock_steer(struct worker *w)
 {
 	struct io_uring_sqe *sqe;
 
-	if (w->ticking || !(w->conns.used || w->pool.parkeds || w->draining || !w->accepting))
+	if (w->ticking ||
+	    !(!conn_table_empty(&w->conns) || w->pool.parkeds || w->draining || !w->accepting))
 		return;
 	w->ticking = true;
 	w->tick_period = (struct __kernel_timespec){ .tv_nsec = TICK_MS * 1000000LL };
@@ -57,7 +73,8 @@ static void drain(struct worker *w)
 
 bool worker_finished(const struct worker *w)
 {
-	return w->draining && ((w->listener < 0 && !w->conns.used) || w->now_ms >= w->drain_end_ms);
+	return w->draining &&
+	       ((w->listener < 0 && conn_table_empty(&w->conns)) || w->now_ms >= w->drain_end_ms);
 }
 
 void clock_prep_wake(struct worker *w)
@@ -75,7 +92,7 @@ void worker_check_stop(struct worker *w)
 
 void clock_wake(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	(void)c, (void)cqe;
+	(void)c, (void)cqe; /* whatever ended the read: it is looked, and read again */
 	worker_check_stop(w);
 	clock_prep_wake(w);
 }

@@ -16,6 +16,9 @@
 
 #include "worker.h"
 
+/* Once per pass, behind the wait: what time it is. */
+void clock_pass(struct worker *w);
+
 /* Once per pass: a tick in flight if there is something to watch. */
 void clock_steer(struct worker *w);
 

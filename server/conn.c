@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-int conn_table_init(struct conn_table *t, uint32_t capacity)
+#include "assertion.h"
+
+int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare)
 {
 	uint32_t i;
 
 	memset(t, 0, sizeof(*t));
-	t->conns = calloc(capacity, sizeof(*t->conns));
+	t->conns = calloc(places + spare, sizeof(*t->conns));
 	if (!t->conns)
 		return -ENOMEM;
-	t->capacity = capacity;
-	for (i = 0; i < capacity; i++) {
-		t->conns[i].next = i + 1 < capacity ? i + 1 : NO_CONN;
-		t->conns[i].limit = LIMIT_NONE;
+	t->places = places;
+	t->capacity = places + spare;
+	t->free_spare = spare ? places : NO_CONN;
+	for (i = 0; i < t->capacity; i++) {
+		bool last = i + 1 == places || i + 1 == t->capacity;
+
+		t->conns[i].next = last ? NO_CONN : i + 1;
+		t->conns[i].limit = t->conns[i].overdue = LIMIT_NONE;
 		t->conns[i].fd = t->conns[i].slot = -1;
 	}
 	for (i = 0; i < CONN_LIMITS; i++)
@@ -35,34 +40,58 @@ void conn_table_free(struct conn_table *t)
 	memset(t, 0, sizeof(*t));
 }
 
-struct conn *conn_begin(struct conn_table *t)
+static struct conn *take(struct conn_table *t, uint32_t *free_list)
 {
 	struct conn *c;
 
-	if (t->free == NO_CONN)
+	if (*free_list == NO_CONN)
 		return NULL;
-	c = &t->conns[t->free];
+	c = &t->conns[*free_list];
 	assert(c->state == CONN_FREE);
-	t->free = c->next;
-	t->used++;
+	*free_list = c->next;
 	c->state = CONN_OPENING;
+	return c;
+}
+
+struct conn *conn_begin(struct conn_table *t)
+{
+	struct conn *c = take(t, &t->free);
+
+	if (c)
+		t->used++;
+	return c;
+}
+
+struct conn *conn_begin_spare(struct conn_table *t)
+{
+	struct conn *c = take(t, &t->free_spare);
+
+	if (c) {
+		t->used_spare++;
+		c->refused = true;
+	}
 	return c;
 }
 
 void conn_end(struct conn_table *t, struct conn *c)
 {
 	uint32_t generation = (c->generation + 1) & ((1U << GENERATION_BITS) - 1);
+	bool spare = c->refused;
+	uint32_t *free_list = spare ? &t->free_spare : &t->free;
 
 	assert(c->state != CONN_FREE && c->fd < 0 && c->slot < 0);
 	conn_set_limit(t, c, LIMIT_NONE, 0);
 	free(c->carry);
 	memset(c, 0, sizeof(*c));
 	c->generation = generation;
-	c->limit = LIMIT_NONE;
+	c->limit = c->overdue = LIMIT_NONE;
 	c->fd = c->slot = -1;
-	c->next = t->free;
-	t->free = conn_index(t, c);
-	t->used--;
+	c->next = *free_list;
+	*free_list = conn_index(t, c);
+	if (spare)
+		t->used_spare--;
+	else
+		t->used--;
 }
 
 static void unlink_limit(struct conn_table *t, struct conn *c)
@@ -79,6 +108,7 @@ void conn_set_limit(struct conn_table *t, struct conn *c, enum conn_limit limit,
 {
 	uint32_t index = conn_index(t, c);
 
+	c->overdue = LIMIT_NONE;
 	if (c->limit != LIMIT_NONE)
 		unlink_limit(t, c);
 	if (limit == LIMIT_NONE)
@@ -107,6 +137,7 @@ struct conn *conn_expired(struct conn_table *t, uint64_t now_ms)
 		if (now_ms - c->since_ms < t->limit_ms[limit])
 			continue;
 		unlink_limit(t, c);
+		c->overdue = (uint8_t)limit;
 		return c;
 	}
 	return NULL;

@@ -10,9 +10,9 @@
  *         │   descriptor given up     ▲    end of stream,     │ a request is  │ sent, and
  *         │                           │    error, time limit  ▼ complete      │ the connection
  *         │                           ├◄────────────────── SENDING ───────────┘ goes on
- *         │                           │  sent, and it was     │
- *         │                           │  the last             ▼ sent, and it refused
- *         │                           └◄───────────────── LINGERING    the request
+ *         │                           │  sent, and the client │
+ *         │                           │  sends nothing more   ▼ sent, and it was the last
+ *         │                           └◄───────────────── LINGERING
  *         │                              end of stream, error, time limit
  *
  * What owns the descriptor in each state, and what is in flight:
@@ -21,9 +21,17 @@
  *   OPENING    the connection owns a slot; the INSTALL that gives it an fd
  *   RECEIVING  fd or slot; exactly one receive (dup: behind the chain that makes the fd)
  *   SENDING    fd or slot; exactly one send (with the close linked to it where the path allows)
- *   LINGERING  fd or slot; exactly one receive whose bytes are dropped, so that closing with unread
- *              bytes does not reset the connection before the client has read why it was refused
+ *   LINGERING  fd or slot, shut down for writing; exactly one receive whose bytes are dropped. A
+ *              socket that is closed with unread bytes resets the connection, and the answer is
+ *              lost with it if the client has not read it yet (RFC 9112, 9.6)
  *   RETIRING   the path's retire(): a close in flight, or nothing any more
+ *
+ * When a time limit has passed, a connection is overdue: what it waits for is tried once more without
+ * waiting, since the bytes may have been there all the time that this thread did not run. Only if
+ * that was in vain, its time is over.
+ *
+ * One that finds no place is refused: it gets its 503 on a spare place, from which it never goes on
+ * to be served, so that the refusal is not lost either.
  *
  * A connection is named by index and generation; the generation changes when it ends, so that a
  * late completion or event of an earlier connection in the same place is recognised.
@@ -49,7 +57,7 @@ enum conn_state {
 enum conn_limit {
 	LIMIT_IDLE,    /* no request has begun */
 	LIMIT_REQUEST, /* a request is coming in, or its answer going out */
-	LIMIT_LINGER,  /* refused; its last bytes are dropped */
+	LIMIT_LINGER,  /* its last answer is out; what still comes is dropped */
 	LIMIT_DRAIN,   /* idle while the server drains: no time at all */
 	CONN_LIMITS,
 	LIMIT_NONE = CONN_LIMITS,
@@ -65,15 +73,18 @@ struct carry {
 
 struct conn {
 	uint32_t generation;
-	uint8_t state;	    /* enum conn_state */
-	uint8_t limit;	    /* enum conn_limit */
-	bool last : 1;	    /* the connection ends when OUT has been sent */
-	bool linger : 1;    /* and was refused, so that unread bytes may follow */
-	bool timed_out : 1; /* its request in flight is being cancelled */
-	bool suspect : 1;   /* its completion may have been dropped: see recover.h */
-	bool served : 1;    /* at least one answer has been sent */
-	bool watched : 1;   /* epoll: it is in the interest list */
-	uint8_t dup_tries;
+	uint8_t state;	     /* enum conn_state */
+	uint8_t limit;	     /* enum conn_limit: the queue that it is in */
+	uint8_t overdue;     /* enum conn_limit: its time has passed, the last try is being made */
+	bool last : 1;	     /* the connection ends when OUT has been sent */
+	bool linger : 1;     /* and more bytes may come from the client */
+	bool more : 1;	     /* the last receive left bytes behind */
+	bool cancelled : 1;  /* its request in flight is being cancelled */
+	bool refused : 1;    /* on a spare place */
+	bool suspect : 1;    /* its completion may have been dropped: see recover.h */
+	bool served : 1;     /* at least one answer has been sent */
+	bool watched : 1;    /* epoll: it is in the interest list */
+	uint8_t tries;	     /* to put it over a number, or to receive without a free buffer */
 	int fd;		     /* -1: none */
 	int slot;	     /* -1: none */
 	uint32_t prev, next; /* in the queue of its limit; next also in the free list */
@@ -86,30 +97,46 @@ struct conn {
 
 struct conn_table {
 	struct conn *conns;
-	uint32_t capacity, used;
-	uint32_t free; /* head of the free list */
+	uint32_t places;   /* connections that can be served at once */
+	uint32_t capacity; /* and the spare ones */
+	uint32_t used, used_spare;
+	uint32_t free, free_spare; /* heads of the free lists */
 	uint32_t head[CONN_LIMITS], tail[CONN_LIMITS];
 	uint64_t limit_ms[CONN_LIMITS];
 };
 
-/* Makes a table for CAPACITY connections. Returns 0 or -ENOMEM. */
-int conn_table_init(struct conn_table *t, uint32_t capacity);
+/* Makes a table for PLACES connections, and SPARE refused ones. Returns 0 or -ENOMEM. */
+int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare);
 void conn_table_free(struct conn_table *t);
 
 /* A free connection in state OPENING with no descriptor, or NULL when all are in use. */
 struct conn *conn_begin(struct conn_table *t);
 
+/* The same on a spare place. */
+struct conn *conn_begin_spare(struct conn_table *t);
+
 /* Ends C, whose descriptor must have been given up (fd and slot -1). */
 void conn_end(struct conn_table *t, struct conn *c);
 
-/* Puts C under LIMIT from NOW_MS on (again, if it was); LIMIT_NONE lifts all. */
+/* Puts C under LIMIT from NOW_MS on (again, if it was); LIMIT_NONE lifts all. It is not overdue. */
 void conn_set_limit(struct conn_table *t, struct conn *c, enum conn_limit limit, uint64_t now_ms);
 
 /*
- * The oldest connection whose time ran out, taken off its queue; NULL if there is none. At most as
- * many calls as there are connections return one.
+ * The oldest connection whose time ran out, taken off its queue and overdue; NULL if there is none.
+ * At most as many calls as there are connections return one.
  */
 struct conn *conn_expired(struct conn_table *t, uint64_t now_ms);
+
+/* Whether C is under LIMIT, its time being over or not. */
+static inline bool conn_is_under(const struct conn *c, enum conn_limit limit)
+{
+	return c->limit == limit || c->overdue == limit;
+}
+
+static inline bool conn_table_empty(const struct conn_table *t)
+{
+	return !t->used && !t->used_spare;
+}
 
 static inline uint32_t conn_index(const struct conn_table *t, const struct conn *c)
 {

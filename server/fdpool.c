@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "fdpool.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "assertion.h"
 
 /* Counts pool->size up to SIZE, so that fdpool_free() closes what is ours and nothing else. */
 static int reserve(struct fdpool *pool, unsigned size)

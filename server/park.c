@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "park.h"
 
-#include <assert.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "assertion.h"
 
 int park_take(struct worker *w)
 {

@@ -34,8 +34,17 @@ static void answer(struct protocol *p, struct conn *c)
 	c->out = a.data;
 	c->out_len = a.len;
 	c->last = a.close;
-	c->linger = a.close && c->http.status != 200;
+	c->linger = a.close && (c->more || !http_is_last(&c->http));
 	http_next(&c->http);
+}
+
+void protocol_refuse(struct conn *c)
+{
+	struct http_answer a = http_refusal();
+
+	c->out = a.data;
+	c->out_len = a.len;
+	c->last = c->linger = true;
 }
 
 /* Reads one request at most: one answer is sent at a time, which is all the back-pressure needed.
@@ -63,6 +72,7 @@ int protocol_received(struct protocol *p, struct conn *c, const char *data, uint
 		return 0;
 	}
 	used = http_received(p, c, data, len);
+	c->linger |= c->last && used < len;
 	if (used < len && !c->last) {
 		c->carry = carry_new(data + used, len - used);
 		if (!c->carry)
@@ -84,9 +94,9 @@ void protocol_sent(struct protocol *p, struct conn *c)
 		return;
 	}
 	carry->at += http_received(p, c, carry->data + carry->at, carry->len - carry->at);
+	c->linger |= c->last && carry->at < carry->len;
 	if (carry->at == carry->len || c->last)
 		carry_drop(c);
-	return;
 }
 
 bool protocol_idle(const struct protocol *p, const struct conn *c)

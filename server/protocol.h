@@ -7,7 +7,8 @@
  *   all of c->out sent    -> protocol_sent(), then send c->out again if there is more
  *   the time limit passed -> protocol_timed_out(), then send c->out if there is something to say
  *
- * c->last says that the connection ends behind c->out; c->linger, that it was refused.
+ * c->last says that the connection ends behind c->out; c->linger, that the client may send more all
+ * the same. The caller sets c->more when it knows of bytes that it has not received yet.
  */
 #ifndef SERVER_PROTOCOL_H
 #define SERVER_PROTOCOL_H
@@ -24,6 +25,9 @@ struct protocol {
 
 /* Takes the LEN bytes at DATA, which need not stay. Returns 0, or -ENOMEM: close the connection. */
 int protocol_received(struct protocol *p, struct conn *c, const char *data, uint32_t len);
+
+/* No place is free for C: its answer says so. */
+void protocol_refuse(struct conn *c);
 
 void protocol_sent(struct protocol *p, struct conn *c);
 void protocol_timed_out(struct protocol *p, struct conn *c);

@@ -71,7 +71,7 @@ void recover_barrier(struct worker *w, struct conn *none, struct io_uring_cqe *c
 {
 	(void)none;
 	if (user_data_index(cqe->user_data) == w->round)
-		w->recovery = RECOVERY_SETTLED;
+		w->recovery = cqe->res < 0 ? RECOVERY_BEGUN : RECOVERY_SETTLED;
 }
 
 /* Nothing was heard of C since the barrier was submitted: does it still wait for something? */
@@ -112,7 +112,9 @@ static unsigned strike_off_lost(struct worker *w)
 			continue;
 		}
 		n++;
-		if (w->path->uses_pool)
+		if (c->refused && c->fd >= 0)
+			close(c->fd);
+		if (w->path->uses_pool && !c->refused)
 			park_retire(w, c);
 		else
 			worker_conn_end(w, c);

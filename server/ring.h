@@ -17,7 +17,6 @@
  *   multishot accept, F_MORE                accept_multishot.c, acceptor_accept()
  *   slots (direct descriptors, FIXED_FILE)  accept_direct.c
  *   links, CQE_SKIP_SUCCESS                 dup_chain() in accept_dup.c, send_answer() in worker.c
- *   HARDLINK                                refuse() in acceptor.c
  *   cancelling, timeouts                    clock.h
  *   an eventfd to be woken by               clock.h
  */
@@ -31,26 +30,7 @@
 #include "conn.h"
 #include "counters.h"
 #include "options.h"
-
-/* Every request the server makes; worker.c has the table of what is done when one completes. */
-enum op {
-	OP_ACCEPT,     /* a connection, as fd or slot */
-	OP_LISTEN,     /* the listener is readable (accept4, dup3) */
-	OP_OPEN,       /* the request that gives a connection its fd: INSTALL or DUP */
-	OP_CLOSE_SLOT, /* the slot is given up, the connection goes on as an fd */
-	OP_RECV,
-	OP_SEND,
-	OP_SHUTDOWN,
-	OP_RETIRE,  /* the request that gives up a connection's descriptor */
-	OP_REFUSE,  /* the 503 of a connection that has no struct conn; index: its descriptor */
-	OP_RELEASE, /* and its close */
-	OP_CANCEL,
-	OP_CANCEL_ACCEPT,
-	OP_TICK,    /* the clock for time limits */
-	OP_WAKE,    /* the main thread wants something */
-	OP_BARRIER, /* see recover.c */
-	OPS,
-};
+#include "requests.h"
 
 /*
  *  63      56 55                   32 31                          0

@@ -20,14 +20,17 @@
  */
 #include "worker.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "acceptor.h"
+#include "assertion.h"
 #include "clock.h"
 #include "message.h"
 #include "recover.h"
+
+/* Receives without a free buffer, at most, before a connection whose time has passed is given up. */
+enum { MOST_TRIES = 100 };
 
 uint64_t worker_user_data(const struct worker *w, enum op op, const struct conn *c)
 {
@@ -68,38 +71,48 @@ struct conn *worker_conn_begin(struct worker *w)
 
 static void prep_recv(struct worker *w, struct conn *c)
 {
+	bool last_try = c->overdue != LIMIT_NONE;
 	struct io_uring_sqe *sqe = worker_sqe(w, OP_RECV, c);
 
-	io_uring_prep_recv(sqe, -1, NULL, 0, 0);
+	io_uring_prep_recv(sqe, -1, NULL, 0, last_try ? MSG_DONTWAIT : 0);
 	address(sqe, c);
 	/* Without a buffer: the kernel takes one of this group when there are bytes to put in. */
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->buf_group = RECV_BUFFER_GROUP;
 }
 
+/*
+ * Only a request renews the time for the next one, so empty lines keep no connection open; and the
+ * time for a request runs from its first byte, so more bytes do not extend it.
+ */
+void worker_limit_receive(struct worker *w, struct conn *c)
+{
+	enum conn_limit limit = !protocol_idle(&w->protocol, c) ? LIMIT_REQUEST
+				: w->draining && c->served	? LIMIT_DRAIN
+								: LIMIT_IDLE;
+
+	if (c->state != CONN_RECEIVING || !conn_is_under(c, limit))
+		conn_set_limit(&w->conns, c, limit, w->now_ms);
+}
+
 void worker_receive(struct worker *w, struct conn *c)
 {
-	bool idle = protocol_idle(&w->protocol, c);
-	enum conn_limit limit = !idle			   ? LIMIT_REQUEST
-				: w->draining && c->served ? LIMIT_DRAIN
-							   : LIMIT_IDLE;
-
-	/* The time for a request runs from its first byte: more bytes do not extend it. */
-	if (idle || c->limit != LIMIT_REQUEST || c->state == CONN_SENDING)
-		conn_set_limit(&w->conns, c, limit, w->now_ms);
+	worker_limit_receive(w, c);
 	c->state = CONN_RECEIVING;
 	prep_recv(w, c);
 }
 
 /*
  * A connection's last answer waits for the close, which follows at once, and leaves in one segment
- * with its FIN: that spares a packet, its acknowledgement and a wake-up of the client.
+ * with its FIN: that spares a packet, its acknowledgement and a wake-up of the client. Not if more
+ * bytes may come: a close that finds one unread would drop the answer (see LINGERING in conn.h).
  */
 int worker_send_flags(const struct worker *w, const struct conn *c)
 {
 	bool joined = c->last && !c->linger && w->options->fin == FIN_JOINED;
 
-	return MSG_NOSIGNAL | (joined ? MSG_MORE : 0);
+	return MSG_NOSIGNAL | (joined ? MSG_MORE : 0) |
+	       (c->overdue != LIMIT_NONE ? MSG_DONTWAIT : 0);
 }
 
 static void send_answer(struct worker *w, struct conn *c)
@@ -107,7 +120,7 @@ static void send_answer(struct worker *w, struct conn *c)
 	bool linked = c->last && !c->linger && w->path->retire_linked;
 	struct io_uring_sqe *sqe;
 
-	if (c->state != CONN_SENDING || c->limit != LIMIT_REQUEST)
+	if (c->state != CONN_SENDING || !conn_is_under(c, LIMIT_REQUEST))
 		conn_set_limit(&w->conns, c, LIMIT_REQUEST, w->now_ms);
 	c->state = CONN_SENDING;
 	ring_reserve(&w->ring, 2);
@@ -140,28 +153,67 @@ void worker_retire(struct worker *w, struct conn *c)
 	conn_set_limit(&w->conns, c, LIMIT_NONE, 0);
 	c->state = CONN_RETIRING;
 	c->out_len = 0;
-	w->path->retire(w, c);
+	if (c->refused)
+		acceptor_end_refused(w, c);
+	else
+		w->path->retire(w, c);
 }
 
 void worker_conn_end(struct worker *w, struct conn *c)
 {
 	c->fd = c->slot = -1;
+	if (!c->refused)
+		count(w->counters.closed);
 	conn_end(&w->conns, c);
-	count(w->counters.closed);
 	count_set(w->counters.conns_now, w->conns.used);
 }
 
-/* Its time is over and nothing of it is in flight any more. */
+void worker_refuse(struct worker *w, struct conn *c)
+{
+	protocol_refuse(c);
+	send_answer(w, c);
+}
+
+static void lingering(struct worker *w, struct conn *c)
+{
+	conn_set_limit(&w->conns, c, LIMIT_LINGER, w->now_ms);
+	prep_recv(w, c);
+}
+
+/* What has been sent arrives, whatever the client still sends: its end of the stream is awaited. */
+static void begin_linger(struct worker *w, struct conn *c)
+{
+	struct io_uring_sqe *sqe;
+
+	c->state = CONN_LINGERING;
+	if (c->fd >= 0) {
+		/*
+		 * The system call: the kernel always hands IORING_OP_SHUTDOWN to an io-wq thread
+		 * (io_shutdown_prep() in io_uring/net.c), which costs far more.
+		 */
+		shutdown(c->fd, SHUT_WR);
+		lingering(w, c);
+		return;
+	}
+	conn_set_limit(&w->conns, c, LIMIT_NONE, 0);
+	sqe = worker_sqe(w, OP_SHUTDOWN, c);
+	io_uring_prep_shutdown(sqe, -1, SHUT_WR);
+	address(sqe, c);
+}
+
+/* The last try was in vain: its time is over, and nothing of it is in flight any more. */
 static void time_out(struct worker *w, struct conn *c)
 {
-	bool receiving = c->state == CONN_RECEIVING;
-
-	c->timed_out = false;
 	count(w->counters.timeouts);
-	if (receiving)
-		protocol_timed_out(&w->protocol, c);
-	if (receiving && c->out_len)
+	if (c->state == CONN_SENDING) {
+		worker_retire(w, c);
+		return;
+	}
+	protocol_timed_out(&w->protocol, c);
+	if (c->out_len)
 		send_answer(w, c);
+	else if (c->served)
+		begin_linger(w, c); /* its last answer may still be on the way */
 	else
 		worker_retire(w, c);
 }
@@ -172,36 +224,16 @@ void worker_cancel_request(struct worker *w, struct conn *c)
 	enum op op = sending ? OP_SEND : OP_RECV;
 	struct io_uring_sqe *sqe;
 
-	/* The completion of what is cancelled goes on to time_out(). */
+	/* The completion of what is cancelled leads to the last try. */
 	if (!sending && c->state != CONN_RECEIVING && c->state != CONN_LINGERING)
 		return;
-	c->timed_out = true;
+	c->cancelled = true;
 	sqe = worker_sqe(w, OP_CANCEL, c);
 	io_uring_prep_cancel64(sqe, worker_user_data(w, op, c), 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
 /* ---- completions of a connection's requests -------------------------------------------------- */
-
-bool worker_peer_error(int error)
-{
-	switch (-error) {
-	case ECONNRESET:
-	case EPIPE:
-	case ENOTCONN:
-	case ETIMEDOUT:
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case ENETDOWN:
-	case EHOSTDOWN:
-	case ECONNREFUSED:
-	case ECONNABORTED:
-	case EPROTO:
-		return true;
-	default:
-		return false;
-	}
-}
 
 /* The first receive behind a DUP has been reached: the chain has worked, and closed the slot. */
 static void chain_worked(struct worker *w, struct conn *c)
@@ -218,7 +250,9 @@ static void handle_recv(struct worker *w, struct conn *c, struct io_uring_cqe *c
 	bool has_buffer = cqe->flags & IORING_CQE_F_BUFFER;
 	int ret = 0;
 
-	c->timed_out = false;
+	c->cancelled = false;
+	c->tries = 0;
+	c->more = cqe->flags & IORING_CQE_F_SOCK_NONEMPTY;
 	chain_worked(w, c);
 	if (cqe->res && c->state == CONN_RECEIVING)
 		ret = protocol_received(&w->protocol, c, ring_buffer(&w->ring, id),
@@ -227,7 +261,7 @@ static void handle_recv(struct worker *w, struct conn *c, struct io_uring_cqe *c
 		ring_buffer_return(&w->ring, id);
 	if (ret)
 		count(w->counters.no_memory);
-	if (ret || !cqe->res)
+	if (ret || !cqe->res || (c->state == CONN_LINGERING && c->overdue != LIMIT_NONE))
 		worker_retire(w, c);
 	else if (c->state == CONN_LINGERING)
 		prep_recv(w, c);
@@ -235,63 +269,46 @@ static void handle_recv(struct worker *w, struct conn *c, struct io_uring_cqe *c
 		go_on(w, c);
 }
 
-static bool is_memory_error(int error)
-{
-	return error == -ENOMEM || error == -ENOBUFS || error == -EAGAIN;
-}
-
 static void handle_recv_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	bool again = cqe->res == -ENOBUFS || cqe->res == -ECANCELED || cqe->res == -EINTR ||
-		     cqe->res == -EAGAIN;
+	bool overdue = c->overdue != LIMIT_NONE, cancelled = c->cancelled;
 
+	c->cancelled = false;
 	chain_worked(w, c);
 	if (cqe->res == -ENOBUFS) /* more completed in one pass than there are buffers */
 		count(w->counters.no_buffers);
-	if (again && c->timed_out) {
-		time_out(w, c);
-	} else if (again) {
-		/* The buffers are back by now; a cancel was meant for an earlier receive. */
-		prep_recv(w, c);
-	} else if (worker_peer_error(cqe->res) || cqe->res == -ENOMEM) {
+	if (request_verdict(OP_RECV, -cqe->res) != AGAIN) {
 		if (c->state != CONN_LINGERING)
 			count(w->counters.recv_errors);
 		worker_retire(w, c);
+	} else if (overdue && c->state == CONN_LINGERING) {
+		worker_retire(w, c);
+	} else if (overdue && !cancelled && (cqe->res == -EAGAIN || ++c->tries == MOST_TRIES)) {
+		time_out(w, c);
 	} else {
-		die("receive on fd %d, slot %d: %s", c->fd, c->slot, strerror(-cqe->res));
+		/* The last try; or the buffers are back by now; or an earlier one was meant. */
+		prep_recv(w, c);
 	}
-}
-
-static void begin_linger(struct worker *w, struct conn *c)
-{
-	struct io_uring_sqe *sqe = worker_sqe(w, OP_SHUTDOWN, c);
-
-	io_uring_prep_shutdown(sqe, -1, SHUT_WR);
-	address(sqe, c);
-	c->state = CONN_LINGERING;
-	conn_set_limit(&w->conns, c, LIMIT_NONE, 0);
 }
 
 static void handle_shutdown(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
 	(void)cqe; /* a connection that is gone already gives the same end of stream */
-	conn_set_limit(&w->conns, c, LIMIT_LINGER, w->now_ms);
-	prep_recv(w, c);
+	lingering(w, c);
 }
 
 static void handle_send(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	bool timed_out = c->timed_out;
+	bool cancelled = c->cancelled;
 
-	c->timed_out = false;
+	c->cancelled = false;
 	count_add(w->counters.bytes_out, cqe->res);
 	c->out += cqe->res;
 	c->out_len -= (uint32_t)cqe->res;
-	if (c->out_len && timed_out) {
-		/* The kernel tells of what had gone out rather than of the cancel. */
-		count(w->counters.timeouts);
-		worker_retire(w, c);
+	if (c->out_len && c->overdue != LIMIT_NONE && !cancelled) {
+		time_out(w, c);
 	} else if (c->out_len) {
+		/* Of a cancelled one the kernel tells what had gone out rather than of the cancel. */
 		send_answer(w, c);
 	} else if (c->last && c->linger) {
 		begin_linger(w, c);
@@ -305,24 +322,25 @@ static void handle_send(struct worker *w, struct conn *c, struct io_uring_cqe *c
 
 static void handle_send_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	if (cqe->res == -ECANCELED && !c->timed_out) {
-		send_answer(w, c); /* meant for an earlier send of the same connection */
-		return;
-	}
-	if (c->timed_out)
-		count(w->counters.timeouts);
-	else if (worker_peer_error(cqe->res) || is_memory_error(cqe->res))
+	bool overdue = c->overdue != LIMIT_NONE, cancelled = c->cancelled;
+
+	c->cancelled = false;
+	if (request_verdict(OP_SEND, -cqe->res) != AGAIN) {
 		count(w->counters.send_errors);
-	else
-		die("send on fd %d, slot %d: %s", c->fd, c->slot, strerror(-cqe->res));
-	worker_retire(w, c);
+		worker_retire(w, c);
+	} else if (overdue && !cancelled && cqe->res == -EAGAIN) {
+		time_out(w, c);
+	} else {
+		send_answer(w, c); /* the last try, or an earlier send was meant */
+	}
 }
 
 static void handle_retire(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	/* After EINTR and EIO of a close the descriptor is gone as well. */
-	if (cqe->res == -EBADF || cqe->res == -EINVAL)
-		die("close of fd %d, slot %d: %s", c->fd, c->slot, strerror(-cqe->res));
+	if (cqe->res < 0 && request_verdict(OP_RETIRE, -cqe->res) == AGAIN) {
+		w->path->retire(w, c);
+		return;
+	}
 	count_add(w->counters.bytes_out, c->out_len); /* of a send that the close was linked to */
 	worker_conn_end(w, c);
 }
@@ -337,24 +355,17 @@ static void handle_close_slot(struct worker *w, struct conn *c, struct io_uring_
 	w->path->slot_closed(w, c, cqe->res);
 }
 
-/* The request had just completed: what follows from that is on its way. */
 static void handle_cancel_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	(void)w;
-	if (cqe->res == -ENOENT)
-		c->timed_out = false;
+	(void)cqe;
+	if (!c->cancelled)
+		return; /* it had just completed, and what follows from that is on its way */
+	c->cancelled = false;
+	if (c->overdue != LIMIT_NONE)
+		conn_set_limit(&w->conns, c, c->overdue, w->now_ms);
 }
 
 /* ---- completions that no connection waits for ------------------------------------------------ */
-
-static void handle_release_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
-{
-	(void)c;
-	/* A recovery closes slots as well, and may have been first. */
-	if (cqe->res != -EBADF || !w->round)
-		die("close of descriptor %u: %s", user_data_index(cqe->user_data),
-		    strerror(-cqe->res));
-}
 
 static void handle_nothing(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
@@ -367,25 +378,23 @@ typedef void handler(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 
 /* OF_CONN: user_data names a connection, whose generation must match. */
 static const struct {
-	const char *name;
 	bool of_conn;
 	handler *on_ok, *on_error;
 } ops[OPS] = {
-	[OP_ACCEPT] = { "accept", false, acceptor_accept, acceptor_accept },
-	[OP_LISTEN] = { "poll of the listener", false, acceptor_listen, acceptor_listen },
-	[OP_OPEN] = { "open", true, handle_open, handle_open },
-	[OP_CLOSE_SLOT] = { "close of a slot", true, handle_close_slot, handle_close_slot },
-	[OP_RECV] = { "receive", true, handle_recv, handle_recv_error },
-	[OP_SEND] = { "send", true, handle_send, handle_send_error },
-	[OP_SHUTDOWN] = { "shutdown", true, handle_shutdown, handle_shutdown },
-	[OP_RETIRE] = { "close", true, handle_retire, handle_retire },
-	[OP_REFUSE] = { "refusal", false, handle_nothing, handle_nothing },
-	[OP_RELEASE] = { "release", false, handle_nothing, handle_release_error },
-	[OP_CANCEL] = { "cancel", true, handle_nothing, handle_cancel_error },
-	[OP_CANCEL_ACCEPT] = { "cancel of the accept", false, handle_nothing, handle_nothing },
-	[OP_TICK] = { "timeout", false, clock_tick, clock_tick },
-	[OP_WAKE] = { "read of an eventfd", false, clock_wake, NULL },
-	[OP_BARRIER] = { "barrier", false, recover_barrier, recover_barrier },
+	[OP_ACCEPT] = { false, acceptor_accept, acceptor_accept },
+	[OP_LISTEN] = { false, acceptor_listen, acceptor_listen },
+	[OP_OPEN] = { true, handle_open, handle_open },
+	[OP_CLOSE_SLOT] = { true, handle_close_slot, handle_close_slot },
+	[OP_RECV] = { true, handle_recv, handle_recv_error },
+	[OP_SEND] = { true, handle_send, handle_send_error },
+	[OP_SHUTDOWN] = { true, handle_shutdown, handle_shutdown },
+	[OP_RETIRE] = { true, handle_retire, handle_retire },
+	[OP_RELEASE] = { false, handle_nothing, acceptor_release_error },
+	[OP_CANCEL] = { true, handle_nothing, handle_cancel_error },
+	[OP_CANCEL_ACCEPT] = { false, handle_nothing, acceptor_cancel_error },
+	[OP_TICK] = { false, clock_tick, clock_tick },
+	[OP_WAKE] = { false, clock_wake, clock_wake },
+	[OP_BARRIER] = { false, recover_barrier, recover_barrier },
 };
 
 static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
@@ -410,9 +419,10 @@ static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
 	}
 	if (c && op != OP_CANCEL)
 		c->suspect = false;
+	if (cqe->res < 0 && request_verdict(op, -cqe->res) == FATAL && !acceptor_expects(w, cqe))
+		die("worker %u: %s: %s (fd %d, slot %d)", w->index, request_name(op),
+		    strerror(-cqe->res), c ? c->fd : -1, c ? c->slot : -1);
 	handle = cqe->res < 0 ? ops[op].on_error : ops[op].on_ok;
-	if (!handle)
-		die("worker %u: %s: %s", w->index, ops[op].name, strerror(-cqe->res));
 	handle(w, c, cqe);
 }
 
@@ -437,7 +447,7 @@ void worker_loop(struct worker *w)
 		acceptor_steer(w);
 		clock_steer(w);
 		ring_submit_and_wait(&w->ring);
-		w->now_ms = clock_ms();
+		clock_pass(w);
 		count(w->counters.passes);
 		reap(w);
 		recover(w);

@@ -82,6 +82,9 @@ uint64_t clock_ms(void);
 /* A request of operation OP on C; its user_data is set, prepare the rest. */
 struct io_uring_sqe *worker_sqe(struct worker *w, enum op op, const struct conn *c);
 
+/* Tells C, which is on a spare place and has its descriptor, that there is no room, and ends it. */
+void worker_refuse(struct worker *w, struct conn *c);
+
 /* A new connection for the accepted DESCRIPTOR; the path takes it from there. */
 void worker_accepted(struct worker *w, int descriptor);
 
@@ -91,7 +94,7 @@ void worker_accept_failed(struct worker *w, int error);
 /* Receive on C, whose descriptor is known (and, behind a link, will be there by then). */
 void worker_receive(struct worker *w, struct conn *c);
 
-/* C's time is over: ends its request in flight, whose completion ends C. */
+/* C is overdue: ends its request in flight, whose completion leads to the last try. */
 void worker_cancel_request(struct worker *w, struct conn *c);
 
 /* C is over: the path gives up its descriptor. */
@@ -103,9 +106,6 @@ void worker_conn_end(struct worker *w, struct conn *c);
 /* Closes a slot that no connection owns any more. */
 void worker_close_slot(struct worker *w, int slot);
 
-/* Whether the peer or the network can cause ERROR, a negative errno, at any time. */
-bool worker_peer_error(int error);
-
 /* The loop: returns when the worker has drained. */
 void worker_loop(struct worker *w);
 
@@ -116,6 +116,7 @@ uint64_t worker_user_data(const struct worker *w, enum op op, const struct conn 
 struct conn *worker_conn_begin(struct worker *w);
 void worker_close_listener(struct worker *w);
 int worker_send_flags(const struct worker *w, const struct conn *c);
+void worker_limit_receive(struct worker *w, struct conn *c);
 bool worker_wants_accept(struct worker *w);
 bool worker_finished(const struct worker *w);
 void worker_check_stop(struct worker *w);

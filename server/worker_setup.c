@@ -18,6 +18,8 @@ enum {
 	 */
 	SPARE_SLOTS = 1024,
 	LINGER_MS = 2000,
+	/* Connections that can be told at the same time that there is no room. */
+	SPARE_CONNS = 1024,
 };
 
 static bool fail(const struct worker *w, const char *what, int error, const char *hint)
@@ -99,7 +101,7 @@ static bool open_ring(struct worker *w)
 	if (!w->path->accepts_slots)
 		return true;
 	/* Sparse: slots that are empty, for accepts to fill. */
-	w->slots = w->max_conns + SPARE_SLOTS;
+	w->slots = w->max_conns + SPARE_CONNS + SPARE_SLOTS;
 	ret = io_uring_register_files_sparse(&w->ring.uring, w->slots);
 	if (ret == -EMFILE) { /* RLIMIT_NOFILE bounds a ring's table too */
 		w->slots = w->max_conns;
@@ -133,7 +135,7 @@ static bool open_listener(struct worker *w)
 
 static bool open_conns(struct worker *w)
 {
-	if (conn_table_init(&w->conns, w->max_conns))
+	if (conn_table_init(&w->conns, w->max_conns, SPARE_CONNS))
 		return fail(w, "the table of connections", ENOMEM, "lower --max-conns");
 	w->conns.limit_ms[LIMIT_IDLE] = w->options->idle_timeout_ms;
 	w->conns.limit_ms[LIMIT_REQUEST] = w->options->request_timeout_ms;

@@ -17,8 +17,8 @@ import sys
 import threading
 import time
 
-from harness import (BODY, GET, GET_CLOSE, Server, ask, check, eventually, eventually_clean,
-                     is_closed, main, read_answer, reset, supported)
+from harness import (BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually, eventually_clean,
+                     is_closed, main, read_answer, read_to_end, reset, supported)
 
 BINARY, PATH = sys.argv[1:3]
 WORKERS = "2"
@@ -161,6 +161,64 @@ def test_refused_requests():
         check(s.now()["requests_bad"] == refused_ones, "not all counted")
 
 
+READ_SIZE = 16384 if PATH == "epoll" else 4096  # what the server receives at once
+
+
+def closing_post(size, behind=b""):
+    """A whole request of SIZE bytes, and what comes behind it."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %5d\r\n\r\n"
+    return head % (size - len(head % 0)) + b"x" * (size - len(head % 0)) + behind
+
+
+def test_last_answer():
+    """It arrives whatever follows the request, in the same segment or in a later one, and no reset behind it."""
+    cases = {
+        "a POST that fills a receive": (closing_post(READ_SIZE),),
+        "a line behind it": (closing_post(READ_SIZE, b"\r\n"),),
+        "a line in a segment of its own": (closing_post(READ_SIZE), b"\r\n"),
+        "a line behind a short POST": (closing_post(200, b"\r\n"),),
+        "a line behind a short POST, later": (closing_post(200), b"\r\n"),
+        "HTTP/1.0 and 20 KB": (b"GET / HTTP/1.0\r\n\r\n" + b"x" * 20000,),
+        "HTTP/1.0 and 20 KB later": (b"GET / HTTP/1.0\r\n\r\n", b"x" * 20000),
+        "close and 20 KB": (GET_CLOSE + b"x" * 20000,),
+        "close and more requests": (GET_CLOSE + GET * 10,),
+        "close and a receive full of requests": (GET_CLOSE.ljust(READ_SIZE, b"G") + GET,),
+    }
+    with server() as s:
+        for what, segments in cases.items():
+            for pause in (0, 0, 0, 0, 0, 0.001, 0.002, 0.01):
+                with s.connect() as c:
+                    try:
+                        for segment in segments:
+                            c.sendall(segment)
+                            time.sleep(pause)
+                    except ConnectionError:
+                        check(False, f"{what}: a reset while it sends")
+                    time.sleep(pause)  # for a reset to arrive, if one is coming
+                    data = read_to_end(c, what)
+                    check(data.startswith(b"HTTP/1.1 200 ") and data.endswith(BODY) and data.count(b"HTTP/") == 1,
+                          f"{what}: {data!r}")
+        check_clean(s)
+
+
+def test_last_answer_of_a_drain():
+    """A drain answers what has begun, and what the client has sent behind it takes no answer away."""
+    with server() as s:
+        crowd = [s.connect() for _ in range(20)]
+        for c in crowd:
+            ask(c)
+            c.sendall(GET[:10])
+        time.sleep(0.3)
+        s.process.send_signal(signal.SIGTERM)
+        eventually(lambda: refused(s), "still listening")
+        for c in crowd:
+            c.sendall(GET[10:] + GET * 400)
+        for c in crowd:
+            data = read_to_end(c, "drain")
+            check(data.count(b"HTTP/1.1 200 ") == 1 and data.endswith(BODY), f"{data!r}")
+        s.wait()
+
+
 def test_half_close():
     with server() as s:
         with s.connect() as c:
@@ -265,6 +323,78 @@ def test_idle_timeout():
         check_clean(s)
 
 
+def test_empty_lines():
+    """They are skipped before a request (RFC 9112, 2.2), but are none: the time goes on."""
+    with server("--idle-timeout", "1s") as s:
+        with s.connect() as fresh, s.connect() as served:
+            ask(served)
+            for c in (fresh, served):
+                began = time.monotonic()
+                c.settimeout(0.3)
+                try:
+                    while time.monotonic() - began < 15:
+                        c.sendall(b"\r\n")
+                        try:
+                            check(c.recv(10) == b"", "an empty line gets bytes")
+                            break
+                        except TimeoutError:
+                            pass
+                except ConnectionError:
+                    pass
+                check(time.monotonic() - began < 14, "empty lines keep a connection open")
+        check_clean(s)
+
+
+def test_stands_still():
+    """What came while the server did not run is served, though every limit has passed meanwhile."""
+    with server("--idle-timeout", "1s", "--request-timeout", "1s", "--max-conns", "2000") as s:
+        served = [s.connect() for _ in range(600)]
+        for c in served:
+            ask(c)
+        begun, silent = [s.connect() for _ in range(50)], [s.connect() for _ in range(50)]
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+        eventually(lambda: s.now()["accepts"] == 700, "not accepted")
+        for i, c in enumerate(begun):
+            c.sendall(head if i % 2 else GET[:10])
+        s.freeze()
+        late = [s.connect() for _ in range(50)]
+        for c in served + silent + late:
+            c.sendall(GET)
+        for i, c in enumerate(begun):
+            c.sendall(b"x" * 100000 if i % 2 else GET[10:])
+        time.sleep(2.5)
+        s.thaw()
+        lost = {}
+        for kind, crowd in (("served", served), ("begun", begun), ("silent", silent), ("late", late)):
+            for c in crowd:
+                try:
+                    check(read_answer(c)[0] == 200, "not served")
+                except (ConnectionError, Failure):
+                    lost[kind] = lost.get(kind, 0) + 1
+                c.close()
+        check(not lost, f"lost: {lost}")
+        check_clean(s)
+
+
+def test_stands_still_in_a_drain():
+    with server("--drain-timeout", "2s") as s:
+        crowd = [s.connect() for _ in range(50)]
+        for c in crowd:
+            c.sendall(GET[:10])
+        eventually(lambda: s.now()["conns_now"] == 50, "not accepted")
+        s.process.send_signal(signal.SIGTERM)
+        eventually(lambda: refused(s), "still listening")
+        s.freeze()
+        for c in crowd:
+            c.sendall(GET[10:])
+        time.sleep(2.5)
+        s.thaw()
+        for c in crowd:
+            check(read_answer(c)[0] == 200, "a begun request is lost")
+            c.close()
+        s.wait()
+
+
 def test_active_connection_stays():
     """Its limits begin anew with each request: together they are far longer than either."""
     with server("--idle-timeout", "2s", "--request-timeout", "2s") as s, s.connect() as c:
@@ -325,14 +455,16 @@ def test_burst():
     with server("--max-conns", "8", "--idle-timeout", "60s", "--workers", "1") as s:
         s.freeze()
         crowd = [s.connect() for _ in range(64)]
+        for c in crowd:
+            c.sendall(GET * 10)
         s.thaw()
         multishot = PATH in ("multishot", "install", "dup", "direct")
         eventually(lambda: s.now()["conns_now"] == 8, "not full")
         eventually(lambda: s.now()["refused"] == (56 if multishot else 0), "refused or not")
         if multishot:
             for c in crowd[8:]:
-                check(c.recv(1000).startswith(b"HTTP/1.1 503 "), "refused without a word")
-                check(c.recv(1) == b"", "refused and not closed")
+                data = read_to_end(c, "refused")
+                check(data.startswith(b"HTTP/1.1 503 ") and data.count(b"HTTP/") == 1, f"{data!r}")
         for c in crowd:
             c.close()
         check_clean(s, accepted=64)  # those that waited, too, now that there is room

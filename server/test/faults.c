@@ -6,20 +6,24 @@
  *   ACCEPT_SERVER_DROP=OP:N[,...]           every N-th completion of OP is dropped
  *   ACCEPT_SERVER_SQ=N  ACCEPT_SERVER_CQ=N  entries of a ring's queues
  *
- * OP is one of the names below; ERROR the name of an errno, or SINGLE for an accept that ends after
- * one connection although it was asked for all, or SHORT for a send of the first byte alone, or
- * STALE: the request does as it should, and beside it a completion comes that looks like one of the
- * connection that was there before.
+ * OP is one of the names below. ERROR is the name of an errno; or EVERY for each errno there is, one
+ * after the other, but those that are fatal to OP (requests.h), and no more faults when all have had
+ * their turn; or SINGLE for an accept that ends after one connection although it was asked for all;
+ * or SHORT for a send of the first byte alone; or STALE: the request does as it should, and beside it
+ * a completion comes that looks like one of the connection that was there before.
  *
  * A request that is to fail is replaced, just before its submission, by a NOP with the injected
  * result (Linux 6.10), which keeps its user_data, its links and its flags: what the kernel does to
- * the rest of a chain is the kernel's own doing. A completion is dropped as the kernel does it when
- * it has no memory: it is nowhere, it is counted in the ring's cq_overflow, and the
- * io_uring_enter() that submits nothing says EBADR.
+ * the rest of a chain is the kernel's own doing. A close that is said to have failed although the
+ * descriptor is gone (EIO) is done, and its completion changed. A completion is dropped as the
+ * kernel does it when it has no memory: it is nowhere, it is counted in the ring's cq_overflow, and
+ * the io_uring_enter() that submits nothing says EBADR. Where a path makes a system call instead of
+ * a request, the linker has put the functions __wrap_... below in its place.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "dup.h"
 #include "message.h"
@@ -41,34 +45,44 @@ const char *__tsan_default_suppressions(void)
 
 struct fault {
 	enum op op;
-	int error; /* not positive: one of the names that are no errno */
-	unsigned every, seen;
+	int error;		    /* not positive: one of the names that are no errno */
+	unsigned every, seen, last; /* LAST: of EVERY, the errno that was injected last */
+	bool done;
 };
 
-enum { MOST = 8, SINGLE = 0, DROP = -1, SHORT = -2, STALE = -3 };
+enum {
+	MOST = 8,
+	MOST_ERRNO = 133, /* EHWPOISON */
+	LATE = 64,
+	SINGLE = 0,
+	DROP = -1,
+	SHORT = -2,
+	STALE = -3,
+	EVERY = -4,
+};
 
 static const struct {
 	const char *name;
 	enum op op;
 } op_names[] = {
-	{ "accept", OP_ACCEPT }, { "dup", OP_OPEN },  { "install", OP_OPEN },
-	{ "recv", OP_RECV },	 { "send", OP_SEND }, { "close_slot", OP_CLOSE_SLOT },
-	{ "retire", OP_RETIRE }, { "tick", OP_TICK }, { "shutdown", OP_SHUTDOWN },
-	{ "listen", OP_LISTEN }, { "wake", OP_WAKE },
+	{ "accept", OP_ACCEPT },   { "listen", OP_LISTEN },
+	{ "dup", OP_OPEN },	   { "install", OP_OPEN },
+	{ "recv", OP_RECV },	   { "close_slot", OP_CLOSE_SLOT },
+	{ "send", OP_SEND },	   { "shutdown", OP_SHUTDOWN },
+	{ "retire", OP_RETIRE },   { "release", OP_RELEASE },
+	{ "cancel", OP_CANCEL },   { "cancel_accept", OP_CANCEL_ACCEPT },
+	{ "tick", OP_TICK },	   { "wake", OP_WAKE },
+	{ "barrier", OP_BARRIER },
 };
 
 static const struct {
 	const char *name;
 	int error;
 } error_names[] = {
-	{ "SINGLE", SINGLE },	    { "SHORT", SHORT },
-	{ "STALE", STALE },	    { "EMFILE", EMFILE },
-	{ "ENFILE", ENFILE },	    { "ENOBUFS", ENOBUFS },
-	{ "ENOMEM", ENOMEM },	    { "ECONNABORTED", ECONNABORTED },
-	{ "EBUSY", EBUSY },	    { "EBADF", EBADF },
-	{ "ECANCELED", ECANCELED }, { "ECONNRESET", ECONNRESET },
-	{ "EINTR", EINTR },	    { "EPIPE", EPIPE },
-	{ "EAGAIN", EAGAIN },
+	{ "SINGLE", SINGLE },
+	{ "SHORT", SHORT },
+	{ "STALE", STALE },
+	{ "EVERY", EVERY },
 };
 
 /* One set a worker: each counts for itself. */
@@ -76,6 +90,12 @@ static _Thread_local struct fault faults[MOST];
 static _Thread_local unsigned n_faults;
 static _Thread_local bool parsed;
 static _Thread_local unsigned completions_seen, drops_said;
+
+/* Requests that are done, and whose completions are to say something else. */
+static _Thread_local struct {
+	uint64_t data;
+	int error;
+} late[LATE];
 
 static enum op op_by_name(const char *name)
 {
@@ -91,10 +111,15 @@ static enum op op_by_name(const char *name)
 static int error_by_name(const char *name)
 {
 	unsigned i;
+	int error;
 
 	for (i = 0; i < sizeof(error_names) / sizeof(error_names[0]); i++) {
 		if (!strcmp(error_names[i].name, name))
 			return error_names[i].error;
+	}
+	for (error = 1; error <= MOST_ERRNO; error++) {
+		if (strerrorname_np(error) && !strcmp(strerrorname_np(error), name))
+			return error;
 	}
 	die("no error %s", name);
 }
@@ -120,19 +145,78 @@ static void parse(const char *variable, bool drops)
 	free(copy);
 }
 
-static void inject(struct io_uring_sqe *sqe, const struct fault *f)
+static void parse_once(void)
+{
+	if (parsed)
+		return;
+	parsed = true;
+	parse("ACCEPT_SERVER_FAULTS", false);
+	parse("ACCEPT_SERVER_DROP", true);
+}
+
+/* The next errno of EVERY; 0 if all have had their turn. */
+static int next_error(struct fault *f)
+{
+	while (f->last < MOST_ERRNO) {
+		f->last++;
+		if (strerrorname_np((int)f->last) && request_verdict(f->op, (int)f->last) != FATAL)
+			return (int)f->last;
+	}
+	if (!f->done)
+		say("every errno was injected: %s", request_name(f->op));
+	f->done = true;
+	return 0;
+}
+
+/* The fault that is due for a request of OP, and its errno or special name; NULL if none is. */
+static const struct fault *due(enum op op, bool drops, int *error)
+{
+	unsigned i;
+
+	parse_once();
+	for (i = 0; i < n_faults; i++) {
+		struct fault *f = &faults[i];
+
+		if (f->op != op || (f->error == DROP) != drops || f->done ||
+		    ++f->seen % f->every != 0)
+			continue;
+		*error = f->error == EVERY ? next_error(f) : f->error;
+		return f->done ? NULL : f;
+	}
+	return NULL;
+}
+
+/* OP will be done, and its completion will say ERROR. */
+static void inject_late(struct io_uring_sqe *sqe, int error)
+{
+	unsigned i;
+
+	for (i = 0; i < LATE && late[i].error; i++)
+		;
+	if (i == LATE)
+		return;
+	late[i].data = sqe->user_data;
+	late[i].error = error;
+	sqe->flags &= (__u8)~IOSQE_CQE_SKIP_SUCCESS;
+}
+
+static void inject(struct io_uring_sqe *sqe, enum op op, int error)
 {
 	const unsigned kept = IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
 	unsigned flags = sqe->flags & kept;
 
-	switch (f->error) {
-	case SINGLE:
+	if (error == SINGLE) {
 		sqe->ioprio &= (__u16)~IORING_ACCEPT_MULTISHOT;
 		return;
-	case SHORT:
+	}
+	if (error == SHORT) {
 		/* One byte is the whole of it to the kernel, which would go on with a close. */
 		if (!(sqe->flags & IOSQE_IO_LINK))
 			sqe->len = 1;
+		return;
+	}
+	if ((op == OP_RETIRE || op == OP_RELEASE) && request_verdict(op, error) == NOTHING) {
+		inject_late(sqe, error);
 		return;
 	}
 	io_uring_prep_nop(sqe);
@@ -140,7 +224,7 @@ static void inject(struct io_uring_sqe *sqe, const struct fault *f)
 	sqe->buf_group = 0;
 	sqe->file_index = 0;
 	sqe->flags = (__u8)flags;
-	sqe->len = (__u32)-f->error;
+	sqe->len = (__u32)-error;
 	sqe->rw_flags = IORING_NOP_INJECT_RESULT;
 }
 
@@ -159,15 +243,24 @@ static void add_stale(struct ring *r, uint64_t data)
 static void consider(struct ring *r, struct io_uring_sqe *sqe)
 {
 	enum op op = user_data_op(sqe->user_data);
+	int error;
+
+	if (!due(op, false, &error))
+		return;
+	if (error == STALE)
+		add_stale(r, sqe->user_data);
+	else
+		inject(sqe, op, error);
+}
+
+static void change_late(struct io_uring_cqe *cqe)
+{
 	unsigned i;
 
-	for (i = 0; i < n_faults; i++) {
-		if (faults[i].op == op && faults[i].error != DROP &&
-		    ++faults[i].seen % faults[i].every == 0) {
-			if (faults[i].error == STALE)
-				add_stale(r, sqe->user_data);
-			else
-				inject(sqe, &faults[i]);
+	for (i = 0; i < LATE; i++) {
+		if (late[i].error && late[i].data == cqe->user_data) {
+			cqe->res = -late[i].error;
+			late[i].error = 0;
 			return;
 		}
 	}
@@ -179,17 +272,12 @@ static void consider(struct ring *r, struct io_uring_sqe *sqe)
  */
 static void consider_drop(struct ring *r, struct io_uring_cqe *cqe)
 {
-	enum op op = user_data_op(cqe->user_data);
-	unsigned i;
+	int error;
 
-	for (i = 0; i < n_faults && cqe->res != -ECANCELED; i++) {
-		if (faults[i].op == op && faults[i].error == DROP &&
-		    ++faults[i].seen % faults[i].every == 0) {
-			*cqe = (struct io_uring_cqe){ .user_data = user_data(OP_REFUSE, 0, 0) };
-			(*r->uring.cq.koverflow)++;
-			return;
-		}
-	}
+	if (cqe->res == -ECANCELED || !due(user_data_op(cqe->user_data), true, &error))
+		return;
+	*cqe = (struct io_uring_cqe){ .user_data = user_data(OP_RELEASE, 0, 0) };
+	(*r->uring.cq.koverflow)++;
 }
 
 void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries)
@@ -206,11 +294,7 @@ void ring_before_submit(struct ring *r)
 {
 	unsigned i, end;
 
-	if (!parsed) {
-		parsed = true;
-		parse("ACCEPT_SERVER_FAULTS", false);
-		parse("ACCEPT_SERVER_DROP", true);
-	}
+	parse_once();
 	end = r->uring.sq.sqe_tail;
 	for (i = r->uring.sq.sqe_head; n_faults && i != end; i++)
 		consider(r, &r->uring.sq.sqes[i & r->uring.sq.ring_mask]);
@@ -220,11 +304,57 @@ int ring_after_submit(struct ring *r, int ret)
 {
 	unsigned tail = io_uring_smp_load_acquire(r->uring.cq.ktail);
 
-	for (; completions_seen != tail; completions_seen++)
-		consider_drop(r, &r->uring.cq.cqes[completions_seen & r->uring.cq.ring_mask]);
+	for (; completions_seen != tail; completions_seen++) {
+		struct io_uring_cqe *cqe =
+			&r->uring.cq.cqes[completions_seen & r->uring.cq.ring_mask];
+
+		change_late(cqe);
+		consider_drop(r, cqe);
+	}
 	if (!ret && drops_said != ring_dropped(r)) {
 		drops_said = ring_dropped(r);
 		return -EBADR;
 	}
 	return ret;
+}
+
+/* ---- system calls of the paths that make them themselves ------------------------------------- */
+
+/* Whether a call that stands for OP is to fail now; errno is set. */
+static bool fails(enum op op)
+{
+	int error;
+
+	if (!due(op, false, &error) || error <= 0)
+		return false;
+	errno = error;
+	return true;
+}
+
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	return fails(OP_ACCEPT) ? -1 : __real_accept4(fd, address, len, flags);
+}
+
+int __real_dup3(int old_fd, int new_fd, int flags);
+int __wrap_dup3(int old_fd, int new_fd, int flags);
+int __wrap_dup3(int old_fd, int new_fd, int flags)
+{
+	return fails(OP_OPEN) ? -1 : __real_dup3(old_fd, new_fd, flags);
+}
+
+ssize_t __real_recv(int fd, void *buffer, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *buffer, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *buffer, size_t len, int flags)
+{
+	return fails(OP_RECV) ? -1 : __real_recv(fd, buffer, len, flags);
+}
+
+ssize_t __real_send(int fd, const void *data, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags)
+{
+	return fails(OP_SEND) ? -1 : __real_send(fd, data, len, flags);
 }

@@ -153,6 +153,105 @@ def test_send_fails():
     check(lost == 0, f"ECANCELED: {lost} lost")
 
 
+def good_client(s):
+    with s.connect() as c:
+        ask(c)
+        ask(c, GET_CLOSE)
+
+
+def crowd_of_idle_ones(s):
+    """Their time is over at once: receives are cancelled."""
+    clients = [s.connect() for _ in range(40)]
+    for c in clients:
+        check(c.recv(10) == b"", "an idle connection gets bytes")
+        c.close()
+
+
+def bad_client(s):
+    with s.connect() as c:
+        ask(c, b"nonsense\r\n\r\n")
+
+
+def no_client(_):
+    time.sleep(0.05)
+
+
+def every_errno_cases():
+    """Operation, how often it fails, options, what clients do, completions that are dropped."""
+    if not RING:
+        return [("accept", 2, (), good_client, ""), ("recv", 2, (), good_client, ""),
+                ("send", 2, (), good_client, "")]
+    cases = [("recv", 2, (), good_client, ""), ("send", 2, (), good_client, ""),
+             ("accept", 2, (), good_client, ""), ("tick", 2, (), good_client, ""),
+             ("cancel", 2, ("--idle-timeout", "100ms"), crowd_of_idle_ones, ""),
+             ("wake", 1, (), no_client, ""), ("barrier", 9, (), good_client, "recv:3")]
+    if PATH in ("accept4", "dup3"):
+        cases.append(("listen", 2, (), good_client, ""))
+    if PATH in ("install", "dup", "dup3"):
+        cases.append(("dup", 4, (), good_client, ""))
+    if PATH == "install":
+        cases.append(("release", 2, (), good_client, ""))
+    if PATH == "dup":
+        cases.append(("close_slot", 2, (), good_client, ""))
+    if PATH not in ("dup", "dup3"):
+        cases.append(("retire", 2, (), good_client, ""))
+    if PATH == "direct":
+        cases.append(("shutdown", 2, (), bad_client, ""))
+    return cases
+
+
+def every_errno(operation, n, options, client, drop):
+    """Until each errno that is not fatal to it has been the answer to a request of OPERATION."""
+    # A multishot accept is one request for many connections: SINGLE makes for many.
+    environment = {"ACCEPT_SERVER_FAULTS": f"{operation}:EVERY:{n},accept:SINGLE:1"}
+    if drop:
+        environment["ACCEPT_SERVER_DROP"] = drop
+    with Server(BINARY, "--accept", PATH, "--workers", "1", "--park-timeout", "200ms", *options,
+                environment=environment) as s:
+        end = time.monotonic() + 100
+        while "every errno was injected" not in s.said():
+            check(time.monotonic() < end, f"{operation}: not all were injected: {s.said()}")
+            check(s.process.poll() is None, f"{operation}: the server has ended: {s.said()}")
+            try:
+                client(s)
+            except (OSError, Failure):
+                pass
+        for _ in range(3):
+            if not drop:
+                good_client(s)
+        eventually_clean(s, 2)
+
+
+def test_every_errno():
+    """Whatever the kernel says to a request that is right in itself, the server lives, and nothing is left over."""
+    for case in every_errno_cases():
+        every_errno(*case)
+    if RING:
+        # A drain cancels the accept, until it is told that this was done.
+        with Server(BINARY, "--accept", PATH, "--workers", "1",
+                    environment={"ACCEPT_SERVER_FAULTS": "cancel_accept:EVERY:1"}) as s:
+            good_client(s)
+            s.end()
+            check("every errno was injected" in s.log, f"cancel_accept: {s.log}")
+
+
+def test_fatal_errno():
+    """An error that says that the server's own books are wrong ends it, with the request and the error in one line."""
+    cases = [("recv", "EBADF", "receive: Bad file descriptor"), ("send", "EFAULT", "send: Bad address")]
+    if RING:
+        cases += [("tick", "EINVAL", "timeout: Invalid argument")]
+    for operation, error, line in cases:
+        s = Server(BINARY, "--accept", PATH, "--workers", "1",
+                   environment={"ACCEPT_SERVER_FAULTS": f"{operation}:{error}:1"})
+        try:
+            good_client(s)
+        except (OSError, Failure):
+            pass
+        _, err = s.process.communicate(timeout=20)
+        check(s.process.returncode == 1 and f"worker 0: {line}" in err.decode(),
+              f"{operation}: {s.process.returncode}: {err.decode()}")
+
+
 def test_short_sends():
     """What a send leaves over is sent by another one."""
     if RING:
@@ -275,7 +374,7 @@ def test_dropped_wake():
 
 
 def test_dropped_shutdown():
-    if not RING:
+    if PATH != "direct":  # with an fd it is a system call
         return
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--idle-timeout", "1m",
                 environment={"ACCEPT_SERVER_DROP": "shutdown:1"}) as s:

@@ -56,10 +56,20 @@ class Server:
         self.pid = self.process.pid
         self.totals = None
         self.log = None
+        self.said_so_far = b""
 
     def read_line(self, seconds=20.0):
         ready, _, _ = select.select([self.process.stdout], [], [], seconds)
         return self.process.stdout.readline().decode() if ready else ""
+
+    def said(self):
+        """What it has said on stderr so far."""
+        while select.select([self.process.stderr], [], [], 0)[0]:
+            more = os.read(self.process.stderr.fileno(), 65536)
+            if not more:
+                break
+            self.said_so_far += more
+        return self.said_so_far.decode()
 
     def __enter__(self):
         return self
@@ -67,7 +77,7 @@ class Server:
     def __exit__(self, kind, value, trace):
         if kind:
             self.process.kill()
-            self.log = self.process.communicate()[1].decode()
+            self.log = (self.said_so_far + self.process.communicate()[1]).decode()
             print(self.log, file=sys.stderr)
             return
         if self.totals is None:
@@ -86,7 +96,7 @@ class Server:
             self.process.kill()
             out, err = self.process.communicate()
             raise Failure(f"does not end within {seconds} s: {err.decode()}") from None
-        self.log = err.decode()
+        self.log = (self.said_so_far + err).decode()
         check(self.process.returncode == code,
               f"exit code {self.process.returncode}, not {code}: {self.log}")
         lines = [line for line in out.decode().splitlines() if line.startswith("totals ")]
@@ -206,6 +216,21 @@ def read_answer(client, head=False):
 def ask(client, request=GET):
     client.sendall(request)
     return read_answer(client)
+
+
+def read_to_end(client, what):
+    """All that comes until the server ends the connection: in order, not by a reset."""
+    data = b""
+    try:
+        while True:
+            more = client.recv(65536)
+            if not more:
+                return data
+            data += more
+    except ConnectionResetError:
+        raise Failure(f"{what}: a reset behind {data!r}") from None
+    except TimeoutError:
+        raise Failure(f"{what}: still open behind {data!r}") from None
 
 
 def is_closed(client):

@@ -21,7 +21,7 @@ static void test_conn_table(void)
 	struct conn *c[3];
 	uint32_t generation;
 
-	CHECK(!conn_table_init(&t, 2), "init");
+	CHECK(!conn_table_init(&t, 2, 0), "init");
 	c[0] = conn_begin(&t);
 	c[1] = conn_begin(&t);
 	CHECK(c[0] && c[1] && c[0] != c[1], "two different connections");
@@ -41,7 +41,7 @@ static void test_generation_wraps(void)
 	struct conn_table t;
 	struct conn *c;
 
-	conn_table_init(&t, 1);
+	conn_table_init(&t, 1, 0);
 	t.conns[0].generation = (1U << GENERATION_BITS) - 1;
 	c = conn_begin(&t);
 	conn_end(&t, c);
@@ -54,7 +54,7 @@ static void test_limits(void)
 	struct conn_table t;
 	struct conn *a, *b, *c;
 
-	conn_table_init(&t, 3);
+	conn_table_init(&t, 3, 0);
 	t.limit_ms[LIMIT_IDLE] = 100;
 	t.limit_ms[LIMIT_REQUEST] = 10;
 	a = conn_begin(&t);

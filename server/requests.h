@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every request the server makes, and what it does when the kernel answers one with an error.
+ *
+ * The list below is where a request comes into being: enum op is made from it, so a request without
+ * a decision for each kind of error does not compile. Whatever a peer, the network, an
+ * administrator or a limit can cause ends a connection at most. Fatal is only an error that says
+ * that this program's own books are wrong: EBADF, EFAULT or EINVAL for a request that it built.
+ *
+ * The paths that call accept4(2), recv(2) or send(2) themselves ask the same table.
+ */
+#ifndef SERVER_REQUESTS_H
+#define SERVER_REQUESTS_H
+
+enum verdict {
+	AGAIN,	 /* nothing has happened: the same request once more */
+	WAIT,	 /* once more, after a pause */
+	END,	 /* what the request was for is over: a connection, or a try to open it */
+	NOTHING, /* it was done, or does not matter */
+	FATAL,	 /* the program ends, and says which request and which error */
+};
+
+/*
+ * The kinds of errors, in the order of the columns:
+ *
+ *   interrupted   EINTR: a signal
+ *   not done      EAGAIN, ECANCELED: the request was not carried out
+ *   no buffer     ENOBUFS: of a receive, that no provided buffer was free
+ *   short         ENOMEM, EMFILE, ENFILE: the machine or a limit has run out
+ *   peer          the connection is gone or cannot be reached: ECONNRESET, ETIMEDOUT, ...
+ *   ours          EBADF, EFAULT, EINVAL
+ *   other         all the rest; ICMP and packet filters can make a socket report nearly any error
+ *
+ * X(request, its name, interrupted, not done, no buffer, short, peer, ours, other)
+ */
+#define REQUESTS(X)                                                                                 \
+	/* A connection, as fd or slot. */                                                          \
+	X(ACCEPT, "accept", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, WAIT)                           \
+	/* The listener is readable (accept4, dup3). */                                             \
+	X(LISTEN, "poll of the listener", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, WAIT)             \
+	/* INSTALL or DUP gives a connection its fd. EBADF: RLIMIT_NOFILE was lowered, perhaps. */  \
+	X(OPEN, "open", END, END, END, END, END, END, END)                                          \
+	/* The slot is given up, the connection goes on as an fd. */                                \
+	X(CLOSE_SLOT, "close of a slot", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN)           \
+	X(RECV, "receive", AGAIN, AGAIN, AGAIN, END, END, FATAL, END)                               \
+	X(SEND, "send", AGAIN, AGAIN, END, END, END, FATAL, END)                                    \
+	/* Of a slot; it does not matter to a connection that is gone already. */                   \
+	X(SHUTDOWN, "shutdown", NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, FATAL, NOTHING)        \
+	/* Gives up a connection's descriptor. After EINTR and EIO of a close it is gone. */        \
+	X(RETIRE, "close", NOTHING, AGAIN, AGAIN, AGAIN, NOTHING, FATAL, NOTHING)                   \
+	/* The same where no connection waits for it. A recovery may have closed the slot first. */ \
+	X(RELEASE, "close of a descriptor", NOTHING, AGAIN, AGAIN, AGAIN, NOTHING, NOTHING,         \
+	  NOTHING)                                                                                  \
+	/* Of a connection's receive or send; ENOENT: it had just ended. */                         \
+	X(CANCEL, "cancel", WAIT, WAIT, WAIT, WAIT, WAIT, FATAL, WAIT)                              \
+	X(CANCEL_ACCEPT, "cancel of the accept", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, AGAIN)   \
+	/* The clock for time limits. Other: ETIME, which is how it ends. */                        \
+	X(TICK, "timeout", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, AGAIN)                         \
+	/* The main thread wants something. */                                                      \
+	X(WAKE, "read of an eventfd", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, AGAIN)              \
+	/* See recover.c. */                                                                        \
+	X(BARRIER, "barrier", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, AGAIN)
+
+enum op {
+#define X(request, ...) OP_##request,
+	REQUESTS(X)
+#undef X
+		OPS,
+};
+
+/* What to do when request OP has ended with ERROR, a positive errno. */
+enum verdict request_verdict(enum op op, int error);
+
+/* Its name, for a person. */
+const char *request_name(enum op op);
+
+#endif
