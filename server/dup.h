@@ -20,8 +20,15 @@
 
 #include <liburing.h>
 
-/* Appended after IORING_OP_URING_CMD128, which Linux 6.19 brought and older headers lack. */
-enum { OP_DUP_NUMBER = 65 };
+/*
+ * The opcode's number, here and nowhere else: server, examples, harness and the tests of the kernel patch take it
+ * from this line. It is the one after IORING_OP_URING_CMD128, the last of Linux 7.3. Another opcode may be merged
+ * first; for a kernel where DUP has another number, configure with cmake -DDUP_OPCODE=N.
+ */
+#ifndef DUP_OPCODE
+#define DUP_OPCODE 65
+#endif
+enum { OP_DUP_NUMBER = DUP_OPCODE };
 
 #ifndef IORING_DUP_NO_CLOEXEC
 #define IORING_DUP_NO_CLOEXEC (1U << 0) /* leave close-on-exec unset on a new file descriptor */

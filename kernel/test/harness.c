@@ -61,7 +61,8 @@ static void needs_dup(void)
 	if (opcode_known(OP_DUP))
 		return;
 	uname(&host);
-	printf("%s: no IORING_OP_DUP in Linux %s\n", test_name, host.release);
+	printf("%s: no IORING_OP_DUP in Linux %s (opcode %d is asked for; cmake -DDUP_OPCODE=N)\n",
+	       test_name, host.release, OP_DUP);
 	/* a kernel built here that lacks it is a failure, not a reason to skip */
 	exit(strstr(host.release, "-dup-") ? EXIT_BAD : EXIT_SKIP);
 }

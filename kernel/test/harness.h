@@ -14,7 +14,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define OP_DUP	       65 /* after IORING_OP_URING_CMD128 */
+#include "dup.h" /* server/dup.h: for the opcode's number, and for nothing else */
+
+#define OP_DUP	       OP_DUP_NUMBER
 #define DUP_NO_CLOEXEC (1U << 0)
 #define DUP_OLD_FIXED  (1U << 1)
 #define DUP_NEW_FIXED  (1U << 2)
