@@ -1,20 +1,26 @@
 /*
  * dup_punt.c - a DUP that has to sleep does so in a worker, and no other does.
  *
- * It has to when the replaced file has a ->flush(), here one that takes as long as the test wants,
- * and when the fd table must grow. The submission returns meanwhile, the ring goes on with other
+ * It has to when the replaced file has a ->flush(), here one that takes as long as the test wants, or
+ * a ->lock(), and when the fd table must grow. The submission returns meanwhile, the ring goes on with other
  * requests and the fd table is not locked. Whether a worker was used can be seen: the first request
  * that is punted makes one. Each case is a process of its own for that. Needs root, for FUSE.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "harness.h"
+
+/* since Linux 7.1 */
+#ifndef UNSHARE_EMPTY_MNTNS
+#define UNSHARE_EMPTY_MNTNS 0x00100000
+#endif
 
 enum { FD_TARGET = 40, SLOTS = 8, ID = 4 };
 
@@ -103,6 +109,34 @@ static void flush_is_called(void)
 	MUST(dup3(fd, FD_TARGET, O_CLOEXEC));
 	CHECK_RES(DUP(&ring, .fd = source, .new_fd = FD_TARGET), FD_TARGET, "over a message queue");
 	CHECK(io_workers() > 0, "a file with ->flush() was closed in the submission");
+	close(fd);
+}
+
+/*
+ * The least that has a ->lock() and no ->flush() is nullfs, the empty root of a new mount namespace; see
+ * dup_netfs for a file system that asks a server. A thread opens it, so that the process keeps its mounts.
+ */
+static void *open_nullfs(void *fd)
+{
+	if (unshare(UNSHARE_EMPTY_MNTNS) == 0)
+		*(int *)fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return NULL;
+}
+
+static void lock_method(void)
+{
+	pthread_t thread;
+	int fd = -1;
+
+	MUST(-pthread_create(&thread, NULL, open_nullfs, &fd));
+	MUST(-pthread_join(thread, NULL));
+	if (fd < 0)
+		test_skip("no empty mount namespace here: root and Linux 7.1 are needed");
+	MUST(dup3(fd, FD_TARGET, O_CLOEXEC));
+	CHECK_RES(DUP(&ring, .fd = source, .new_fd = FD_TARGET), FD_TARGET,
+		  "over one with ->lock()");
+	CHECK(io_workers() > 0, "a file with ->lock() was closed in the submission");
+	CHECK_RES(file_id(FD_TARGET), ID, "over one with ->lock()");
 	close(fd);
 }
 
@@ -237,6 +271,7 @@ int main(void)
 	test_start("dup_punt");
 	ALONE(start, no_needless_worker);
 	ALONE(start, flush_is_called);
+	ALONE(start, lock_method);
 	ALONE(start, flush_from_fd);
 	ALONE(start, flush_from_slot);
 	ALONE(start, flush_async);

@@ -1,10 +1,12 @@
 /*
  * dup_rlimit.c - RLIMIT_NOFILE bounds the destination fd, whoever runs the request; not the source,
- * and not slots.
+ * and not slots. So does the sysctl fs.nr_open, where it is the lower one, with another error.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -21,6 +23,56 @@ static void limit_to(rlim_t soft)
 	MUST(setrlimit(RLIMIT_NOFILE, &files));
 }
 
+static long nr_open(long set)
+{
+	FILE *file = fopen("/proc/sys/fs/nr_open", set ? "r+e" : "re");
+	long was = -1;
+
+	if (!file)
+		test_skip("cannot set fs.nr_open, which takes root");
+	MUST(fscanf(file, "%ld", &was) == 1 ? 0 : -EIO);
+	if (set) {
+		rewind(file);
+		fprintf(file, "%ld\n", set);
+	}
+	MUST(fclose(file));
+	return was;
+}
+
+/* The table is no larger than that yet: what is in it already is not refused. */
+static void below_nr_open(void)
+{
+	static const unsigned modes[] = { 0, IOSQE_ASYNC };
+	struct io_uring ring;
+	int source = file_make(ID);
+	long was = nr_open(LIMIT * 4);
+
+	CHECK(fd_table_size() <= LIMIT * 4, "a table of %ld", fd_table_size());
+	ring_open(&ring, 8, 0);
+	slots_register(&ring, 8);
+	slot_set(&ring, 1, source);
+	for (size_t m = 0; m < 2; m++) {
+		for (unsigned fixed = 0; fixed < 2; fixed++) {
+			struct dup dup = { .fd = fixed ? 1 : source,
+					   .flags = fixed ? DUP_OLD_FIXED : 0,
+					   .sqe_flags = modes[m],
+					   .new_fd = LIMIT * 4 };
+
+			CHECK_RES(do_dup(&ring, &dup), -EMFILE, "fs.nr_open itself");
+			CHECK(!fd_open(LIMIT * 4), "fs.nr_open itself was installed");
+			dup.new_fd = HIGH_FD;
+			CHECK_RES(do_dup(&ring, &dup), -EMFILE, "beyond fs.nr_open");
+			dup.new_fd = LIMIT * 4 - 1;
+			CHECK_RES(do_dup(&ring, &dup), LIMIT * 4 - 1, "the last below fs.nr_open");
+			close(LIMIT * 4 - 1);
+		}
+	}
+	/* where dup3() says something else */
+	CHECK(dup3(source, HIGH_FD, O_CLOEXEC) < 0 && errno == EBADF, "dup3(): %s",
+	      strerror(errno));
+	nr_open(was);
+}
+
 int main(void)
 {
 	static const int beyond[] = { LIMIT,   LIMIT + 1, HIGH_FD, 4095, 4096,
@@ -30,6 +82,8 @@ int main(void)
 	int source, high;
 
 	test_start("dup_rlimit");
+	/* first, as a child's table is as large as what its parent has open */
+	ALONE(NULL, below_nr_open);
 	ring_open(&ring, 8, 0);
 	slots_register(&ring, 512);
 	source = file_make(ID);

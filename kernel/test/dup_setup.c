@@ -1,5 +1,5 @@
 /*
- * dup_setup.c - DUP on every kind of ring: polled submission, deferred completion, big entries,
+ * dup_setup.c - DUP on every kind of ring: polled submission, deferred completion, big and mixed entries,
  * restricted to opcodes; refused where only polled I/O is allowed. The opcode has its name.
  */
 #include <errno.h>
@@ -9,6 +9,12 @@
 #include <unistd.h>
 
 #include "harness.h"
+
+/* since Linux 6.19; older headers lack them */
+#ifndef IORING_SETUP_SQE_MIXED
+#define IORING_SETUP_SQE_MIXED (1U << 19)
+#endif
+#define OP_NOP128 63
 
 enum { SLOTS = 8, FD_TARGET = 120, ID = 12 };
 
@@ -58,6 +64,50 @@ static void try_all_four(struct io_uring *ring, const char *name)
 			close(FD_TARGET);
 		}
 	}
+}
+
+/* between entries of twice the size, at each place of the queue */
+static void try_mixed(void)
+{
+	struct io_uring_params params = { .flags = IORING_SETUP_SQE_MIXED };
+	struct io_uring ring;
+	int result = io_uring_queue_init_params(8, &ring, &params);
+
+	CHECK_RES(result, 0, "a ring of SQE_MIXED");
+	if (result < 0)
+		return;
+	slots_register(&ring, SLOTS);
+	slot_set(&ring, 1, source);
+	try_all_four(&ring, "SQE_MIXED");
+	for (unsigned i = 0; i < 64; i++) {
+		bool fixed = i & 1;
+		uint64_t user_data;
+
+		/* one of 128 bytes must not wrap around: fill up with small ones before */
+		while ((ring.sq.sqe_tail & ring.sq.ring_mask) > ring.sq.ring_mask - 2) {
+			io_uring_prep_nop(ring_sqe(&ring));
+			CHECK_RES(ring_submit_wait(&ring), 0, "a NOP");
+		}
+		struct io_uring_sqe *sqe = ring_sqe(&ring);
+
+		sqe->opcode = OP_NOP128;
+		sqe->user_data = 1;
+		memset(sqe + 1, 0, sizeof(*sqe));
+		ring.sq.sqe_tail++;
+		sqe = ring_sqe(&ring);
+		fill_dup(sqe, &(struct dup){ .fd = fixed ? 1 : source,
+					     .new_fd = FD_TARGET,
+					     .flags = fixed ? DUP_OLD_FIXED : 0 });
+		sqe->user_data = 2;
+		MUST(io_uring_submit(&ring));
+		CHECK_RES(ring_reap(&ring, &user_data), 0, "NOP128, round %u", i);
+		CHECK(user_data == 1, "round %u", i);
+		CHECK_RES(ring_reap(&ring, &user_data), FD_TARGET, "after NOP128, round %u", i);
+		CHECK(user_data == 2, "round %u", i);
+		CHECK_RES(file_id(FD_TARGET), ID, "after NOP128, round %u", i);
+		close(FD_TARGET);
+	}
+	io_uring_queue_exit(&ring);
 }
 
 static void try_restricted(void)
@@ -147,6 +197,7 @@ int main(void)
 		try_all_four(&ring, kinds[i].name);
 		io_uring_queue_exit(&ring);
 	}
+	try_mixed();
 	try_restricted();
 	try_iopoll();
 	try_name();
