@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ballast.h"
@@ -280,6 +281,16 @@ static unsigned io_wq_threads(const struct server *s)
 	return n > 0 ? (unsigned)n : 0;
 }
 
+/* All threads, neighbours included: read with the counters, so that a quotient is of one moment. */
+static uint64_t process_cpu_us(void)
+{
+	struct timespec used;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used))
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
 static void print_totals(const struct server *s, unsigned io_wq)
 {
 	struct counters sum = { 0 };
@@ -289,6 +300,7 @@ static void print_totals(const struct server *s, unsigned io_wq)
 		counters_add(&sum, s->counters[i]);
 	counters_print(stdout, &sum, io_wq);
 	neighbours_print(stdout, &s->neighbours);
+	printf(" cpu_us=%llu", (unsigned long long)process_cpu_us());
 	putchar('\n');
 	fflush(stdout);
 }

@@ -10,6 +10,8 @@
  * Between the two readings this process opens and closes no file descriptor.
  */
 #include "cell/cell.h"
+#include "cell/limit.h"
+#include "cell/place.h"
 #include "lock/lock_json.h"
 #include "cell/peer.h"
 #include "cell/reading.h"
@@ -20,11 +22,13 @@
 #include "load/wrk.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SETTLE_NS      5000000000LL
@@ -44,6 +48,11 @@ const char *const cell_loads[] = { "storm", "wrk", NULL };
 const char *const cell_levels[] = { "", "idle", "light", "saturated", NULL };
 const char *const cell_outcomes[] = { "ok", "failed", "skipped", NULL };
 
+/* CPU time of the server so far, its neighbours' included, and when that was. */
+struct moment {
+	uint64_t cpu_ns, at_ns;
+};
+
 /* Everything a cell holds while it runs. */
 struct measurement {
 	const struct cell *cell;
@@ -58,7 +67,7 @@ struct measurement {
 	struct sockstat sockets_before, sockets_ready, sockets_after;
 	struct lock_counts lock_before, lock_after;
 	json_t *totals_before, *totals_after;
-	uint64_t cpu_before_ns, cpu_after_ns;
+	struct moment before, after;
 	struct storm_load load;
 	struct storm_result result;
 	struct wrk_result wrk;
@@ -113,6 +122,14 @@ fail(struct measurement *m, const char *format, ...)
 		va_end(args);
 	}
 	return false;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 /* NULL: this cell is not watched. */
@@ -218,6 +235,24 @@ static void set_command(struct measurement *m, char *const argv[])
 	json_object_set_new(m->record, "server", json_pack("{s:o}", "command", command));
 }
 
+/* On CPUs of their own they take the lock and not the workers' time. */
+static bool place_neighbours(struct measurement *m)
+{
+	const char *cpus = m->setup->neighbour_cpus;
+	int n;
+
+	if (!cpus || !m->cell->neighbours)
+		return true;
+	n = place_threads(m->server.child.pid, LOCK_NEIGHBOUR_NAME, cpus);
+	if (n < 0)
+		return fail(m, "--neighbour-cpus: cannot run on CPUs '%s': %s", cpus, strerror(-n));
+	return n == (int)m->cell->neighbours ||
+	       fail(m,
+		    "--neighbour-cpus: %u neighbours were asked for, the server has %d threads "
+		    "called " LOCK_NEIGHBOUR_NAME,
+		    m->cell->neighbours, n);
+}
+
 static bool start_server(struct measurement *m)
 {
 	const struct cell_setup *setup = m->setup;
@@ -248,7 +283,7 @@ static bool start_server(struct measurement *m)
 	if (strcmp(m->server.accept, m->cell->accept))
 		return fail(m, "the server was asked for %s and took %s", m->cell->accept,
 			    m->server.accept);
-	return true;
+	return place_neighbours(m);
 }
 
 static bool start_peer(struct measurement *m)
@@ -434,9 +469,17 @@ static bool read_lock(struct measurement *m, struct lock_counts *counts)
 	return !watch || lock_read(watch, counts, m->why, sizeof(m->why));
 }
 
-static uint64_t server_cpu(struct measurement *m)
+/* With the totals where the server says it there, so that they are of one moment; else from outside. */
+static struct moment server_moment(struct measurement *m, json_t *totals)
 {
-	return m->has_server ? server_cpu_ns(&m->server, m->setup->files) : 0;
+	json_t *told = json_object_get(totals, "cpu_us");
+	struct moment moment = { .at_ns = now_ns() };
+
+	if (told)
+		moment.cpu_ns = (uint64_t)json_integer_value(told) * 1000;
+	else if (m->has_server)
+		moment.cpu_ns = server_cpu_ns(&m->server, m->setup->files);
+	return moment;
 }
 
 static void read_server(struct measurement *m, const char *when)
@@ -450,7 +493,7 @@ static bool read_before(struct measurement *m)
 	if (!settle(m, &m->totals_before))
 		return false;
 	read_server(m, "before");
-	m->cpu_before_ns = server_cpu(m);
+	m->before = server_moment(m, m->totals_before);
 	if (watch_of(m))
 		lock_aim(watch_of(m), m->has_server ? m->server.child.pid : getpid());
 	return read_lock(m, &m->lock_before);
@@ -458,11 +501,11 @@ static bool read_before(struct measurement *m)
 
 static bool read_after(struct measurement *m)
 {
-	m->cpu_after_ns = server_cpu(m);
+	m->after = server_moment(m, NULL);
 	if (!settle(m, &m->totals_after) || !read_lock(m, &m->lock_after))
 		return false;
-	if (m->cell->neighbours) /* who never rest: to be taken off, at the moment of the totals */
-		m->cpu_after_ns = server_cpu(m);
+	if (m->totals_after)
+		m->after = server_moment(m, m->totals_after);
 	if (m->loaded)
 		json_array_append(m->readings, m->loaded);
 	read_server(m, "after");
@@ -503,7 +546,7 @@ static double connections(const struct measurement *m)
 static double cpu_us(const struct measurement *m)
 {
 	json_t *totals = json_object_get(json_object_get(m->record, "server"), "totals");
-	double us = (double)(m->cpu_after_ns - m->cpu_before_ns) / 1e3;
+	double us = (double)(m->after.cpu_ns - m->before.cpu_ns) / 1e3;
 
 	return us - (double)json_integer_value(json_object_get(totals, "neighbour_cpu_us"));
 }
@@ -514,13 +557,50 @@ static void record_server(struct measurement *m)
 
 	if (json_array_size(m->readings))
 		json_object_set(server, "readings", m->readings);
-	if (!m->cpu_after_ns)
+	if (!m->after.cpu_ns)
 		return;
 	if (m->totals_after)
 		json_object_set_new(server, "totals", totals_difference(m));
 	if (connections(m) > 0)
 		json_object_set_new(server, "cpu_us_per_connection",
 				    json_real(cpu_us(m) / connections(m)));
+}
+
+static json_t *share_json(double share)
+{
+	return isnan(share) ? json_null() : json_real(share);
+}
+
+/*
+ * Of the time from before the load to its end; the server may be looked at some milliseconds later,
+ * when its last connections are closed. A thread can use one CPU at most.
+ */
+static void record_limit(struct measurement *m)
+{
+	bool is_wrk = m->cell->load == CELL_WRK;
+	unsigned int threads = m->setup->storm.threads;
+	unsigned int client_cpus = child_count_cpus(cpus_or_null(m->client_cpus));
+	unsigned int server_cpus = child_count_cpus(cpus_or_null(m->server_cpus));
+	double load_ns = (double)(is_wrk ? m->wrk.elapsed_ns : m->result.elapsed_ns);
+	double client_ns = (double)(is_wrk ? m->wrk.cpu_ns : m->result.cpu_ns);
+	struct limit_shares shares = { .client = NAN, .server = NAN, .late = 0 };
+	enum limit limit;
+
+	client_cpus = client_cpus < threads ? client_cpus : threads;
+	server_cpus = server_cpus < m->cell->workers ? server_cpus : m->cell->workers;
+	if (load_ns > 0 && client_cpus)
+		shares.client = client_ns / load_ns / client_cpus;
+	if (m->after.cpu_ns && load_ns > 0 && server_cpus)
+		shares.server = cpu_us(m) * 1e3 / load_ns / server_cpus;
+	if (m->load.rate_per_s > 0 && m->result.started)
+		shares.late = (double)m->result.late / (double)m->result.started;
+	limit = limit_of(&shares);
+	json_object_set_new(m->record, "limit",
+			    json_pack("{s:i,s:o,s:i,s:o,s:f,s:s?}", "client_cpus", (int)client_cpus,
+				      "client_cpu_share", share_json(shares.client), "server_cpus",
+				      (int)server_cpus, "server_cpu_share",
+				      share_json(shares.server), "late_share", shares.late, "by",
+				      limit_names[limit]));
 }
 
 static void record_lock(struct measurement *m)
@@ -635,7 +715,7 @@ static json_t *cell_json(const struct measurement *m)
 {
 	const struct cell *cell = m->cell;
 	const struct cell_peak *peak = &m->setup->peak;
-	char name[256];
+	char name[CELL_NAME];
 	json_t *json;
 
 	cell_name(cell, name, sizeof(name));
@@ -647,6 +727,9 @@ static json_t *cell_json(const struct measurement *m)
 			 extra_options(m));
 	json_object_set_new(json, "server_cpus", text_or_null(m->server_cpus));
 	json_object_set_new(json, "client_cpus", text_or_null(m->client_cpus));
+	json_object_set_new(json, "neighbour_cpus",
+			    text_or_null(cell->neighbours ? m->setup->neighbour_cpus : NULL));
+	json_object_set_new(json, "pair", text_or_null(cell->pair));
 	json_object_set_new(json, "park", cell->unparked ? json_integer(0) : json_null());
 	json_object_set_new(json, "open_fds", json_integer(cell->open_fds));
 	json_object_set_new(json, "neighbours", json_integer(cell->neighbours));
@@ -693,6 +776,7 @@ enum cell_outcome cell_run(const struct cell *cell, const struct cell_setup *set
 		if (measured) {
 			check_client(m);
 			record_lock(m);
+			record_limit(m);
 		}
 		if (cell->load == CELL_WRK)
 			json_object_set_new(record, "wrk", wrk_json(&m->wrk));

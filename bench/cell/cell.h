@@ -34,6 +34,8 @@ extern const char *const cell_loads[];
 enum cell_level { CELL_NO_LEVEL, CELL_IDLE, CELL_LIGHT, CELL_SATURATED };
 extern const char *const cell_levels[];
 
+#define CELL_NAME 256
+
 struct cell {
 	enum cell_experiment experiment;
 	const char *accept;
@@ -52,6 +54,12 @@ struct cell {
 	bool has_twin;		   /* the same cell is measured unwatched as well */
 	bool unwatched;		   /* without the instrument: what does watching cost? */
 	bool asked_for;		   /* by name: a kernel that lacks it is then a failure */
+	/*
+	 * The name of the cell that this one and its neighbour in the run are about: measured one
+	 * right after the other, they make a pair, whose ratio the machine's drift leaves alone.
+	 * "": of no pair.
+	 */
+	char pair[CELL_NAME];
 };
 
 /* The best baseline's connections per second in this run, closed loop; 0: not measured. */
@@ -66,6 +74,7 @@ struct cell_setup {
 	const char *listener;
 	const struct text_list *server_args;
 	const char *server_cpus, *client_cpus;
+	const char *neighbour_cpus; /* NULL: where the server runs */
 	struct storm_options storm;
 	struct storm_load load;
 	uint64_t warm_up; /* connections a round */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -110,6 +111,22 @@ bool child_set_cpus(const char *cpus)
 	return parse_cpus(cpus, &set) && !sched_setaffinity(0, sizeof(set), &set);
 }
 
+bool child_bind_thread(pid_t thread, const char *cpus)
+{
+	cpu_set_t set;
+
+	return parse_cpus(cpus, &set) && !sched_setaffinity(thread, sizeof(set), &set);
+}
+
+unsigned int child_count_cpus(const char *cpus)
+{
+	cpu_set_t set;
+
+	if (cpus ? !parse_cpus(cpus, &set) : sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 0;
+	return (unsigned int)CPU_COUNT(&set);
+}
+
 int child_start(struct child *child, char *const argv[], const char *cpus, enum child_output output)
 {
 	cpu_set_t set;
@@ -195,10 +212,19 @@ static void close_pipes(struct child *child)
 	child->err = -1;
 }
 
+static uint64_t timeval_ns(const struct timeval *time)
+{
+	return (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_usec * 1000;
+}
+
 bool child_has_ended(struct child *child)
 {
-	if (child->pid && waitpid(child->pid, &child->status, WNOHANG) == child->pid)
+	struct rusage usage;
+
+	if (child->pid && wait4(child->pid, &child->status, WNOHANG, &usage) == child->pid) {
 		child->pid = 0;
+		child->spent_ns = timeval_ns(&usage.ru_utime) + timeval_ns(&usage.ru_stime);
+	}
 	return !child->pid;
 }
 

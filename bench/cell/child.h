@@ -16,7 +16,8 @@ struct child {
 	int err;   /* its stderr, non-blocking; -1 when merged */
 	size_t have;
 	char buffer[CHILD_LINE_MAX];
-	int status; /* of waitpid(), once it has ended */
+	int status;	   /* of waitpid(), once it has ended */
+	uint64_t spent_ns; /* user and system time of it all, once it has ended */
 };
 
 enum child_output { CHILD_APART, CHILD_MERGED };
@@ -27,6 +28,12 @@ int child_start(struct child *child, char *const argv[], const char *cpus,
 
 /* Binds the calling thread, and the threads it starts from then on, to such a list. */
 bool child_set_cpus(const char *cpus);
+
+/* How many CPUs such a list has, or with NULL, how many this thread may run on; 0: not a list. */
+unsigned int child_count_cpus(const char *cpus);
+
+/* Binds another thread, by its id; false when it cannot be. */
+bool child_bind_thread(pid_t thread, const char *cpus);
 
 /* One line without its newline: 1; 0 at the end of the output; -ETIMEDOUT; -errno. */
 int child_read_line(struct child *child, char *line, size_t size, uint64_t limit_ns);

@@ -30,7 +30,10 @@
  *	  workers, fd_table "shared" "private", listener, load "storm" "wrk", repetition
  *	  watched	false: measured with the instrument taken out, to see what it costs
  *	  server_options  what the server was given beyond its own arguments
- *	  server_cpus, client_cpus  what they were bound to, or null [null]
+ *	  server_cpus, client_cpus, neighbour_cpus  what they were bound to, or null [null]
+ *	  pair		the name of the cell that this one and its neighbour in the run are about, one
+ *			of them the cell itself and the other what it is compared with, of the same
+ *			repetition and measured right before or after it; null: of no pair [null]
  *	  park		what --park was set to, or null: the server's default [null]
  *	  open_fds	descriptors open in the server besides its own [0]
  *	  neighbours	threads of the server that open and close files all the time [0]
@@ -67,6 +70,10 @@
  *	  neighbour_contentions, neighbour_wait_ns  apart, where waiters is "workers" [absent]
  *	  callers	[{function, caller, chain, calls, calls_per_connection}]: who took the lock, by
  *			the instrument "calls" [absent]
+ *	limit		by "client", "server", "neither", null (unknown): see limit.h [absent: computed from
+ *			client_cpu_us_per_connection and the rate where there is one]
+ *	  client_cpus, server_cpus  how many they could use: as many as threads, or as they were bound to
+ *	  client_cpu_share, server_cpu_share  of those, over the load; late_share of an open loop's starts
  *	sockets		before, after, back
  */
 #ifndef BENCH_RECORD_H

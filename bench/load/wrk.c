@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define EXTRA_NS 30000000000 /* beyond its duration */
 
@@ -26,6 +27,14 @@ void wrk_parse_line(const char *line, struct wrk_result *r)
 		r->socket_errors = connect + read + write + timeout;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 bool wrk_run(const struct storm_options *o, uint64_t duration_ns, const char *cpus,
 	     struct wrk_result *result, char *why, size_t why_len)
 {
@@ -35,6 +44,7 @@ bool wrk_run(const struct storm_options *o, uint64_t duration_ns, const char *cp
 	char *argv[] = { "wrk",	   "-t", threads,      "-c", connections, "-d",
 			 duration, "-H", close_header, url,  NULL };
 	struct child child;
+	uint64_t start;
 	int ret;
 
 	memset(result, 0, sizeof(*result));
@@ -44,6 +54,7 @@ bool wrk_run(const struct storm_options *o, uint64_t duration_ns, const char *cp
 	snprintf(duration, sizeof(duration), "%" PRIu64 "s",
 		 duration_ns >= 1000000000 ? duration_ns / 1000000000 : 1);
 	snprintf(url, sizeof(url), "http://%s:%u%s", host, ntohs(o->server.sin_port), o->path);
+	start = now_ns();
 	ret = child_start(&child, argv, cpus, CHILD_MERGED);
 	if (ret < 0) {
 		snprintf(why, why_len, "cannot start wrk: %s", strerror(-ret));
@@ -58,13 +69,17 @@ bool wrk_run(const struct storm_options *o, uint64_t duration_ns, const char *cp
 		snprintf(why, why_len, "wrk gave no result: %s", ret < 0 ? strerror(-ret) : end);
 		return false;
 	}
+	result->cpu_ns = child.spent_ns;
+	result->elapsed_ns = now_ns() - start;
 	child_kill(&child);
 	return true;
 }
 
 json_t *wrk_json(const struct wrk_result *r)
 {
-	return json_pack("{s:I,s:f,s:I,s:I}", "requests", (json_int_t)r->requests, "requests_per_s",
-			 r->requests_per_s, "socket_errors", (json_int_t)r->socket_errors,
-			 "bad_status", (json_int_t)r->bad_status);
+	return json_pack("{s:I,s:f,s:I,s:I,s:f,s:f}", "requests", (json_int_t)r->requests,
+			 "requests_per_s", r->requests_per_s, "socket_errors",
+			 (json_int_t)r->socket_errors, "bad_status", (json_int_t)r->bad_status,
+			 "client_cpu_s", (double)r->cpu_ns / 1e9, "elapsed_s",
+			 (double)r->elapsed_ns / 1e9);
 }

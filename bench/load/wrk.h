@@ -15,6 +15,7 @@ struct wrk_result {
 	double requests_per_s;
 	uint64_t socket_errors; /* connect, read, write and timeout together: it keeps no more */
 	uint64_t bad_status;
+	uint64_t cpu_ns, elapsed_ns; /* from its start to its end */
 };
 
 bool wrk_run(const struct storm_options *options, uint64_t duration_ns, const char *cpus,

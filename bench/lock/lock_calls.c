@@ -20,12 +20,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* The kernel's own "not supported", which has no name here. */
 #define ENOTSUPP 524
 
 static bool closes_are_nested; /* a property of the running kernel */
+/* replace_fd() over an open fd: it exchanges the file then, and takes the lock for none other here. */
+static bool replaces_without_lock;
 
 static int say_nothing(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -84,11 +87,20 @@ static void calls_stop(struct lock_instrument *self)
 	self->state = NULL;
 }
 
+/* With the series exchange, which kernel/build writes into the release, as nothing else tells. */
+static bool kernel_has_exchange(void)
+{
+	struct utsname kernel;
+
+	return !uname(&kernel) && strstr(kernel.release, "-exchange-dup-");
+}
+
 static int calls_start(struct lock_instrument *self, char *why, size_t why_len)
 {
 	struct lock_calls_bpf *bpf;
 	int ret;
 
+	replaces_without_lock = kernel_has_exchange();
 	libbpf_set_print(say_nothing);
 	bpf = lock_calls_bpf__open();
 	if (!bpf) {
@@ -137,6 +149,8 @@ static void calls_aim(struct lock_instrument *self, pid_t server)
 /* A close is seen in two functions where one calls the other; it is counted in the inner one. */
 static bool is_counted(int call)
 {
+	if (call == CALL_REPLACE_FD && replaces_without_lock)
+		return false;
 	return call != CALL_FILE_CLOSE_FD || !closes_are_nested;
 }
 

@@ -110,24 +110,102 @@ static void add(struct matrix *matrix, const struct cell *cell)
 	matrix->cells[matrix->n++] = *cell;
 }
 
-static void add_with_twin(struct matrix *matrix, const struct matrix_plan *plan, struct cell cell)
+/* What a cell is compared with: epoll and a shared table, under the same conditions. */
+static struct cell baseline_of(const struct cell *cell)
 {
-	cell.has_twin = plan->overhead && cell.experiment == CELL_PATHS;
-	add(matrix, &cell);
-	cell.unwatched = true;
-	if (cell.has_twin)
-		add(matrix, &cell);
+	struct cell base = *cell;
+
+	base.accept = "epoll";
+	base.fd_table = "shared";
+	base.unparked = false;
+	if (strcmp(base.options,
+		   DEFER)) /* what the client sees differently; the others need a ring */
+		base.options = "";
+	return base;
 }
 
+static bool same_name(const struct cell *a, const struct cell *b)
+{
+	char x[CELL_NAME], y[CELL_NAME];
+
+	cell_name(a, x, sizeof(x));
+	cell_name(b, y, sizeof(y));
+	return !strcmp(x, y);
+}
+
+/* The cell as it is, or beside it what it is compared with. */
+static void add_unit(struct matrix *matrix, const struct matrix_plan *plan, struct cell cell)
+{
+	struct cell other = baseline_of(&cell);
+	bool overhead = plan->overhead && cell.experiment == CELL_PATHS;
+
+	cell.has_twin = overhead;
+	if (overhead) {
+		other = cell;
+		other.unwatched = true;
+	}
+	/* levels are about what is parked: no ratio is made of them */
+	if (overhead || (plan->pairs && !cell.level && !same_name(&cell, &other))) {
+		cell_name(&cell, cell.pair, sizeof(cell.pair));
+		memcpy(other.pair, cell.pair, sizeof(other.pair));
+		add(matrix, &cell);
+		add(matrix, &other);
+	} else {
+		add(matrix, &cell);
+	}
+}
+
+/* A baseline that is measured in pairs need not be measured alone as well. */
+static void drop_lone_baselines(struct matrix *matrix, size_t from)
+{
+	size_t kept = from;
+
+	for (size_t i = from; i < matrix->n; i++) {
+		const struct cell *cell = &matrix->cells[i];
+		bool in_pair = false;
+
+		for (size_t k = from; k < matrix->n && !*cell->pair && !in_pair; k++)
+			in_pair = k != i && *matrix->cells[k].pair &&
+				  same_name(cell, &matrix->cells[k]);
+		if (!in_pair)
+			matrix->cells[kept++] = *cell;
+	}
+	matrix->n = kept;
+}
+
+static void swap(struct cell *a, struct cell *b)
+{
+	struct cell cell = *a;
+
+	*a = *b;
+	*b = cell;
+}
+
+/* Units of one cell or of a pair, which stays together: `unit` has where each starts. */
 static void shuffle(struct cell *cells, size_t n, uint64_t *rng)
 {
-	for (size_t i = n; i > 1; i--) {
-		size_t k = rng_below(rng, i);
-		struct cell cell = cells[i - 1];
+	struct cell *shuffled = calloc(n + 1, sizeof(*shuffled));
+	size_t *unit = calloc(n + 1, sizeof(*unit));
+	size_t units = 0, to = 0;
 
-		cells[i - 1] = cells[k];
-		cells[k] = cell;
+	if (!shuffled || !unit)
+		abort();
+	for (size_t i = 0; i < n; i += *cells[i].pair ? 2 : 1)
+		unit[units++] = i;
+	for (size_t i = units; i > 0; i--) {
+		size_t k = rng_below(rng, i), from = unit[k];
+
+		unit[k] = unit[i - 1];
+		shuffled[to++] = cells[from];
+		if (!*cells[from].pair)
+			continue;
+		shuffled[to++] = cells[from + 1];
+		if (rng_below(rng, 2))
+			swap(&shuffled[to - 2], &shuffled[to - 1]);
 	}
+	memcpy(cells, shuffled, n * sizeof(*cells));
+	free(shuffled);
+	free(unit);
 }
 
 static void make_pass(const struct matrix_plan *plan, unsigned int repetition,
@@ -137,6 +215,8 @@ static void make_pass(const struct matrix_plan *plan, unsigned int repetition,
 			     .options = "",
 			     .fd_table = "shared",
 			     .repetition = repetition };
+
+	size_t from = matrix->n;
 
 	if (plan->self_check)
 		add(matrix, &self);
@@ -148,10 +228,12 @@ static void make_pass(const struct matrix_plan *plan, unsigned int repetition,
 
 			cell.repetition = repetition;
 			cell.asked_for = plan->asked_for;
+			cell.instrument = plan->instrument;
 			if (is_cell(axes, &cell))
-				add_with_twin(matrix, plan, cell);
+				add_unit(matrix, plan, cell);
 		}
 	}
+	drop_lone_baselines(matrix, from);
 }
 
 /* The best of what people run today, at the workers of the first rows of the latency. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which cells a run has, and in what order: first those that measure the peak, where the latency at
- * a part of it is asked for; then repetitions, every one a shuffled pass over all other cells.
+ * a part of it is asked for; then repetitions, every one a shuffled pass over all other cells. In
+ * pairs, every cell stands beside a cell of its own that it is compared with, before or after it as
+ * chance has it: what the machine does in the meantime, it does to both.
  */
 #ifndef BENCH_MATRIX_H
 #define BENCH_MATRIX_H
@@ -38,6 +40,7 @@ struct matrix_plan {
 	bool self_check;	   /* one a repetition */
 	bool overhead;		   /* the cells of "paths" a second time, without the instrument */
 	bool asked_for;
+	bool pairs;		/* every cell right before or after the one it is compared with */
 	const char *instrument; /* of every cell; see cell.h */
 };
 

@@ -11,6 +11,7 @@ extern const char *const plan_presets[];
 /* Sizes of a preset. */
 struct plan_sizes {
 	uint64_t repetitions, connections, concurrency, warm_up;
+	bool pairs;
 	uint64_t wrk_duration_ns, rate_duration_ns;
 };
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* accept-bench run: measures a matrix of cells and appends a record for each. */
 #include "plan/run_cmd.h"
+#include "cell/child.h"
 #include "cell/environment.h"
 #include "limits.h"
 #include "plan/matrix.h"
 #include "cell/netns.h"
+#include "plan/pairs.h"
 #include "plan/plan.h"
 #include "cell/record.h"
 #include "report/stats.h"
@@ -22,17 +24,18 @@
 #include <unistd.h>
 
 static const char *const listeners[] = { "reuseport", "shared", NULL };
+static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const instruments[] = { "auto",   "lock_stat", "calls", "contention",
 					   "events", "none",	  NULL };
 
 struct run_options {
 	const char *server, *out;
-	int preset, listener, instrument;
+	int preset, listener, instrument, pairs;
 	struct plan_choice choice;
 	struct storm_settings storm;
 	struct text_list server_args;
-	const char *server_cpus, *client_cpus;
-	uint64_t repetitions, warm_up, wrk_duration_ns, rate_duration_ns;
+	const char *server_cpus, *client_cpus, *neighbour_cpus;
+	uint64_t repetitions, precision, warm_up, wrk_duration_ns, rate_duration_ns;
 	bool no_self_check, overhead, no_netns, resume, show;
 };
 
@@ -61,9 +64,10 @@ struct run {
 	json_t *common; /* run and environment, the same in every record */
 	json_t *done;	/* --resume: the records that are there, by name and repetition */
 	struct peak peaks[MATRIX_BASELINES];
+	struct pairs pairs;
 	struct spent spent[CELL_EXPERIMENTS];
 	int out;
-	size_t n_ok, n_failed, n_skipped, n_resumed;
+	size_t n_ok, n_failed, n_skipped, n_resumed, n_settled;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -101,6 +105,8 @@ static void set_defaults(struct run_options *o, enum plan_preset preset)
 	memset(o, 0, sizeof(*o));
 	o->preset = preset;
 	o->repetitions = sizes.repetitions;
+	o->pairs = sizes.pairs;
+	o->precision = 3;
 	o->warm_up = sizes.warm_up;
 	o->wrk_duration_ns = sizes.wrk_duration_ns;
 	o->rate_duration_ns = sizes.rate_duration_ns;
@@ -146,8 +152,15 @@ static int parse(struct run_options *o, int argc, char **argv)
 		{ "listener", OPTION_CHOICE, &o->listener, "KIND", "one a worker, or one for all",
 		  0, 0, listeners },
 		{ "repetitions", OPTION_COUNT, &o->repetitions, "N",
-		  "of every cell, each repetition in a new random order", 1, REPETITIONS_MAX,
-		  NULL },
+		  "of every cell, each repetition in a new random order; in pairs, at most so many",
+		  1, REPETITIONS_MAX, NULL },
+		{ "pairs", OPTION_CHOICE, &o->pairs, "YES-OR-NO",
+		  "measure each cell right before or after one of epoll, and ratios of these pairs",
+		  0, 0, no_yes },
+		{ "precision", OPTION_COUNT, &o->precision, "PERCENT",
+		  "in pairs: go on until the ratio of CPU per connection (in the experiment latency, of "
+		  "the 99 % time) has a 95 % interval that reaches so far to each side",
+		  1, 100, NULL },
 		{ "warm-up", OPTION_COUNT, &o->warm_up, "N",
 		  "connections a warm-up round: rounds until two agree within 10 %, at most 6; 0: none",
 		  0, 10000000, NULL },
@@ -164,6 +177,10 @@ static int parse(struct run_options *o, int argc, char **argv)
 		  "bind the server to these CPUs, as in 0,2-3", 0, 0, NULL },
 		{ "client-cpus", OPTION_TEXT, &o->client_cpus, "LIST",
 		  "bind the client to these CPUs", 0, 0, NULL },
+		{ "neighbour-cpus", OPTION_TEXT, &o->neighbour_cpus, "LIST",
+		  "bind the neighbours to these CPUs: a loss of rate is then the lock's, and not of the "
+		  "CPU time they take",
+		  0, 0, NULL },
 		{ "no-self-check", OPTION_FLAG, &o->no_self_check, NULL,
 		  "leave out the cells that count what the harness itself takes", 0, 0, NULL },
 		{ "no-netns", OPTION_FLAG, &o->no_netns, NULL,
@@ -213,6 +230,17 @@ static bool find_server(struct run_options *o)
 	return false;
 }
 
+static bool check_cpus(const char *option, const char *cpus)
+{
+	if (!cpus || child_count_cpus(cpus))
+		return true;
+	fprintf(stderr,
+		"accept-bench run: --%s: '%s' is not valid; it takes CPU numbers and ranges, as in "
+		"0,2-3\n",
+		option, cpus);
+	return false;
+}
+
 static bool check_options(struct run_options *o)
 {
 	if (!o->server || !o->out) {
@@ -221,6 +249,10 @@ static bool check_options(struct run_options *o)
 		return false;
 	}
 	if (!find_server(o))
+		return false;
+	if (!check_cpus("server-cpus", o->server_cpus) ||
+	    !check_cpus("client-cpus", o->client_cpus) ||
+	    !check_cpus("neighbour-cpus", o->neighbour_cpus))
 		return false;
 	if (o->resume && !o->storm.seed) {
 		fprintf(stderr,
@@ -273,12 +305,13 @@ static json_t *settings_json(const struct run *run)
 {
 	const struct run_options *o = run->options;
 
-	return json_pack("{s:o,s:I,s:f,s:f,s:s,s:s,s:s?,s:s?,s:o}", "load",
+	return json_pack("{s:o,s:I,s:f,s:f,s:s,s:s,s:s?,s:s?,s:s?,s:o}", "load",
 			 storm_options_json(&run->setup.storm, &run->setup.load), "warm_up",
 			 (json_int_t)o->warm_up, "wrk_duration_s", (double)o->wrk_duration_ns / 1e9,
 			 "rate_duration_s", (double)o->rate_duration_ns / 1e9, "listener",
 			 run->setup.listener, "server", o->server, "server_cpus", o->server_cpus,
-			 "client_cpus", o->client_cpus, "server_args", texts_json(&o->server_args));
+			 "client_cpus", o->client_cpus, "neighbour_cpus", o->neighbour_cpus,
+			 "server_args", texts_json(&o->server_args));
 }
 
 /* Of the same seed and settings. */
@@ -300,15 +333,15 @@ static void note_done(struct run *run, json_t *records)
 	size_t i;
 
 	json_array_foreach (records, i, record) {
-		char key[300];
+		char key[2 * CELL_NAME + 16];
 		double repetition;
 
 		if (strcmp(json_string_value(json_object_get(record, "outcome")), "ok") ||
 		    !belongs_to_run(run, record) ||
 		    !record_number(record, "cell", "repetition", &repetition))
 			continue;
-		snprintf(key, sizeof(key), "%s #%.0f", record_text(record, "cell", "name"),
-			 repetition);
+		snprintf(key, sizeof(key), "%s #%.0f %s", record_text(record, "cell", "name"),
+			 repetition, record_text(record, "cell", "pair"));
 		json_object_set(run->done, key, record);
 	}
 }
@@ -350,6 +383,7 @@ static void make_setup(struct run *run, const struct storm_options *storm,
 	run->setup.server_args = &o->server_args;
 	run->setup.server_cpus = o->server_cpus;
 	run->setup.client_cpus = o->client_cpus;
+	run->setup.neighbour_cpus = o->neighbour_cpus;
 	run->setup.storm = *storm;
 	run->setup.load = *load;
 	run->setup.warm_up = o->warm_up;
@@ -455,8 +489,12 @@ static bool measure_cell(struct run *run, const struct cell *cell)
 	json_object_update(record, run->common);
 	outcome = run_watched_or_not(run, cell, record);
 	count_outcome(run, outcome, record);
-	if (outcome == CELL_OK)
+	if (outcome == CELL_OK) {
 		note_peak(run, cell, record);
+		pairs_note(&run->pairs, cell, record);
+	} else if (outcome == CELL_SKIPPED) {
+		pairs_give_up(&run->pairs, cell);
+	}
 	ret = record_append(run->out, record);
 	json_decref(record);
 	if (ret < 0)
@@ -501,17 +539,22 @@ static bool measure_next(struct run *run, const struct matrix *matrix, size_t i)
 {
 	const struct cell *cell = &matrix->cells[i];
 	struct spent *spent = &run->spent[cell->experiment];
-	char name[256], key[300];
+	char name[CELL_NAME], key[2 * CELL_NAME + 16];
 	uint64_t start = now_ns();
 	json_t *record;
 	bool good;
 
 	cell_name(cell, name, sizeof(name));
-	snprintf(key, sizeof(key), "%s #%u", name, cell->repetition);
+	if (pairs_settled(&run->pairs, cell)) {
+		run->n_settled++;
+		return true;
+	}
+	snprintf(key, sizeof(key), "%s #%u %s", name, cell->repetition, cell->pair);
 	record = json_object_get(run->done, key);
 	if (record) {
 		run->n_resumed++;
 		note_peak(run, cell, record);
+		pairs_note(&run->pairs, cell, record);
 		return true;
 	}
 	say_cell(run, matrix, i, name);
@@ -519,6 +562,22 @@ static bool measure_next(struct run *run, const struct matrix *matrix, size_t i)
 	spent->s += (double)(now_ns() - start) / 1e9;
 	spent->n++;
 	return good;
+}
+
+/* Why it ended where it did: the precision, or the number of repetitions. */
+static void say_pairs(const struct run *run)
+{
+	size_t all, precise;
+
+	pairs_count(&run->pairs, &all, &precise);
+	if (all)
+		fprintf(stderr,
+			"%zu of %zu pairs are known to %" PRIu64
+			" %%%s; %zu further cells were not "
+			"needed\n",
+			precise, all, run->options->precision,
+			precise < all ? ", the others stopped at --repetitions" : "",
+			run->n_settled);
 }
 
 static int measure_all(struct run *run, const struct matrix *matrix)
@@ -529,6 +588,7 @@ static int measure_all(struct run *run, const struct matrix *matrix)
 	fprintf(stderr, "%zu cells measured, %zu failed, %zu skipped, %zu were there already%s\n",
 		run->n_ok, run->n_failed, run->n_skipped, run->n_resumed,
 		interrupted ? "; interrupted, go on with --resume" : "");
+	say_pairs(run);
 	return run->n_failed || interrupted ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -538,6 +598,7 @@ static int run_matrix(struct run *run)
 	struct matrix_plan plan = {
 		.repetitions = o->repetitions,
 		.overhead = o->overhead,
+		.pairs = o->pairs,
 		.instrument = o->instrument ? instruments[o->instrument] : NULL,
 	};
 	struct matrix matrix;
@@ -569,6 +630,8 @@ static int start(struct run *run, int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	run->done = json_object();
+	if (!pairs_init(&run->pairs, (double)run->options->precision / 100))
+		abort();
 	run->common =
 		json_pack("{s:{s:I,s:b,s:s,s:o,s:o},s:o}", "run", "seed",
 			  (json_int_t)run->options->storm.seed, "own_network_namespace",
@@ -583,6 +646,7 @@ static int start(struct run *run, int argc, char **argv)
 		close(run->out);
 	json_decref(run->common);
 	json_decref(run->done);
+	pairs_free(&run->pairs);
 	procfile_close(&run->files);
 	return code;
 }

@@ -7,13 +7,15 @@
  *
  *	- counts (acquisitions per connection, without empty accepts and sweeps) have to be the same
  *	  within COUNT_APART or overlap, smallest to largest run;
- *	- the ratio to epoll in A over that in B has an interval of its own, from the repetitions of
- *	  all four cells; it has to hold 1.
+ *	- the ratio to epoll in A over that in B has an interval of its own (Welch's, of the logarithms
+ *	  of the pairs); it has to hold 1.
+ *
+ * Ratios are those that the report may claim: of rates only where the server was the limit, of times
+ * only where the CPU is one.
  *
  * Of such intervals one in twenty misses 1 by chance when nothing differs. The runs agree when no
- * more do than would in 99 of 100 such pairs of runs, if ratios were independent; those that share
- * a baseline are not, and miss together, so that a verdict of "do not agree" by few misses deserves
- * a third run. A claim that the other run turns round is a disagreement at once.
+ * more do than would in 99 of 100 such pairs of runs, if ratios were independent. A claim that the
+ * other run turns round is a disagreement at once.
  *
  * Levels (connections/s themselves) are printed and not judged: no run states how far the next
  * one's may drift, and a machine that others share drifts by more than repetitions within a run
@@ -22,23 +24,21 @@
 #include "option.h"
 #include "cell/record.h"
 #include "report/report.h"
+#include "report/report_pairs.h"
 #include "report/report_safe.h"
-#include "report/report_text.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT_APART    0.02 /* acquisitions per connection: set-up of a ring, a stray file */
-#define MISS	       0.05
-#define BOOTSTRAP_SEED 1
-#define LEVELS_MAX     4096
+#define COUNT_APART 0.02 /* acquisitions per connection: set-up of a ring, a stray file */
+#define LEVELS_MAX  4096
 
 struct comparison {
 	size_t cells, only_a, only_b;
 	size_t counts, counts_apart;
-	size_t ratios, ratios_apart, too_few;
+	size_t ratios, ratios_apart, too_few, unsaid;
 	size_t claims_a, claims_b, turned;
 	size_t n_levels;
 	double level[LEVELS_MAX]; /* connections/s in B over A */
@@ -89,21 +89,32 @@ static bool is_claim(enum report_verdict verdict)
 	return verdict == CLAIM_LESS || verdict == CLAIM_MORE;
 }
 
+/* Logarithms of the pairs of a cell and epoll. */
+static size_t logs_of(const struct report_cell *cell, const struct report_cell *base,
+		      const struct report_figure *f, double **log_ratio)
+{
+	struct report_pairs pairs = report_pairs(cell, base, f, ALL_PAIRS);
+	size_t n = pairs.n;
+
+	for (size_t i = 0; i < n; i++)
+		pairs.a[i] = log(pairs.a[i] / pairs.b[i]);
+	*log_ratio = pairs.a;
+	pairs.a = NULL;
+	report_pairs_free(&pairs);
+	return n;
+}
+
 /* Four cells: the path and epoll, in A and in B. */
 static bool ratio_of_ratios(const struct report_cell *const cell[4], const struct report_figure *f,
 			    struct ratio *ratio)
 {
-	struct report_values values[4];
-	struct sample sample[4];
-	bool good;
+	double *log_a, *log_b;
+	size_t n_a = logs_of(cell[0], cell[1], f, &log_a);
+	size_t n_b = logs_of(cell[2], cell[3], f, &log_b);
+	bool good = stats_of_two(log_a, n_a, log_b, n_b, STATS_MISS, ratio);
 
-	for (size_t i = 0; i < 4; i++) {
-		values[i] = report_values(cell[i], f->part, f->key);
-		sample[i] = (struct sample){ values[i].value, values[i].n };
-	}
-	good = stats_ratio_of_ratios(sample, BOOTSTRAP_SEED, ratio);
-	for (size_t i = 0; i < 4; i++)
-		free(values[i].value);
+	free(log_a);
+	free(log_b);
 	return good;
 }
 
@@ -111,13 +122,17 @@ static void compare_ratio(struct comparison *c, const struct report_cell *const 
 			  const struct report_figure *f)
 {
 	struct ratio a, b, both;
-	enum report_verdict in_a = report_compare(cell[0], cell[1], f, &a);
-	enum report_verdict in_b = report_compare(cell[2], cell[3], f, &b);
+	enum report_verdict in_a = report_compare(cell[0], cell[1], f, STATS_MISS, &a);
+	enum report_verdict in_b = report_compare(cell[2], cell[3], f, STATS_MISS, &b);
 	bool turned = is_claim(in_a) && is_claim(in_b) && in_a != in_b;
 
 	if (in_a == NOT_COMPARED || in_b == NOT_COMPARED)
 		return;
-	if (in_a == TOO_FEW_RUNS || in_b == TOO_FEW_RUNS) {
+	if (in_a < TOO_FEW_PAIRS || in_b < TOO_FEW_PAIRS) {
+		c->unsaid++;
+		return;
+	}
+	if (in_a == TOO_FEW_PAIRS || in_b == TOO_FEW_PAIRS) {
 		c->too_few++;
 		return;
 	}
@@ -125,9 +140,9 @@ static void compare_ratio(struct comparison *c, const struct report_cell *const 
 	c->claims_a += is_claim(in_a);
 	c->claims_b += is_claim(in_b);
 	c->turned += turned;
-	if (!ratio_of_ratios(cell, f, &both) || (!both.claim && !turned))
+	if (!ratio_of_ratios(cell, f, &both) || (both.low <= 1 && both.high >= 1 && !turned))
 		return;
-	c->ratios_apart += both.claim;
+	c->ratios_apart += both.low > 1 || both.high < 1;
 	printf(turned ? "  claim turned round: " : "  ratio apart: ");
 	print_cell(cell[0]);
 	printf(", %s to epoll's: %.2f (%.2f to %.2f) in A, %.2f (%.2f to %.2f) in B\n", f->title,
@@ -185,7 +200,7 @@ static void compare_machine(struct comparison *c, const struct report_machine *a
 /* 0: agree. */
 static int conclude(struct comparison *c)
 {
-	size_t by_chance = stats_by_chance(c->ratios, MISS);
+	size_t by_chance = stats_by_chance(c->ratios, STATS_MISS);
 	bool agree = !c->counts_apart && !c->turned && c->ratios_apart <= by_chance;
 
 	printf("Cells: %zu in both, %zu only in A, %zu only in B.\n", c->cells, c->only_a,
@@ -193,8 +208,9 @@ static int conclude(struct comparison *c)
 	printf("Counts: %zu compared, %zu apart by more than %.2f per connection.\n", c->counts,
 	       c->counts_apart, COUNT_APART);
 	printf("Ratios to epoll: %zu compared, %zu apart by more than their intervals; up to %zu would "
-	       "be by chance. %zu had fewer than %d runs.\n",
-	       c->ratios, c->ratios_apart, by_chance, c->too_few, STATS_CLAIM_MIN);
+	       "be by chance. %zu had fewer than %d pairs; %zu are of rates that the server did not "
+	       "limit or of emulated times.\n",
+	       c->ratios, c->ratios_apart, by_chance, c->too_few, STATS_PAIRS_MIN, c->unsaid);
 	printf("Claims: %zu in A, %zu in B, %zu turned round.\n", c->claims_a, c->claims_b,
 	       c->turned);
 	if (c->n_levels) {
@@ -206,8 +222,8 @@ static int conclude(struct comparison *c)
 	if (!c->counts && !c->ratios) {
 		fprintf(stderr,
 			"accept-bench compare: nothing to compare: no counts, and no ratio to epoll "
-			"with %d runs a side in both\n",
-			STATS_CLAIM_MIN);
+			"with %d pairs in both\n",
+			STATS_PAIRS_MIN);
 		return EXIT_FAILED;
 	}
 	printf(agree ? "The two runs agree within their own intervals.\n"

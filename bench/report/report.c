@@ -1,49 +1,61 @@
 /* SPDX-License-Identifier: MIT */
-/* RESULTS.md: its parts in order, and those that are not about one experiment. See report.h. */
+/* The report: its parts in order, and those that are not about one experiment. See report.h. */
 #include "report/report.h"
 #include "report/report_flames.h"
 #include "report/report_opcode.h"
 #include "cell/cell.h"
 #include "cell/record.h"
-#include "report/report_text.h"
+#include "report/report_pairs.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- what watching costs ---- */
 
-static void print_overhead(FILE *out, const struct report_machine *machine, size_t index)
+/* Prints, or with NULL counts, the cells that were measured with and without an instrument. */
+static size_t print_twins(FILE *out, const struct report_data *data, double miss)
 {
-	bool any = false;
+	size_t n = 0;
 
-	for (size_t i = 0; i < machine->n_cells; i++) {
-		const struct report_cell *cell = &machine->cells[i];
-		const struct report_cell *twin = report_unwatched_twin(machine, cell);
-		char label[PIVOT_LABEL];
-		double workers = 0;
+	for (size_t m = 0; m < data->n_machines; m++) {
+		const struct report_machine *machine = &data->machines[m];
 
-		if (!twin)
-			continue;
-		if (!any)
-			fprintf(out,
-				"### What the instrument costs on machine %c\n\n"
-				"| path | workers | instrument "
-				"| connections/s, watched to unwatched (95 %% interval) |\n"
-				"|---|---|---|---|\n",
-				report_letter(index));
-		any = true;
-		report_label(cell->first, label, sizeof(label));
-		record_number(cell->first, "cell", "workers", &workers);
-		fprintf(out, "| `%s` | %.0f | %s | ", label, workers,
-			record_text(cell->first, "lock", "instrument"));
-		report_print_ratio(out, cell, twin, report_rate_of(cell));
-		fprintf(out, " |\n");
+		for (size_t i = 0; i < machine->n_cells; i++) {
+			const struct report_cell *cell = &machine->cells[i];
+			const struct report_cell *twin = report_unwatched_twin(machine, cell);
+			char label[PIVOT_LABEL];
+			double workers = 0;
+
+			n += twin != NULL;
+			if (!twin || !out)
+				continue;
+			report_label(cell->first, label, sizeof(label));
+			record_number(cell->first, "cell", "workers", &workers);
+			fprintf(out, "| %s | `%s` | %.0f | %s | ", machine->name, label, workers,
+				record_text(cell->first, "lock", "instrument"));
+			report_print_ratio(out, cell, twin, &figure_cpu, miss);
+			fprintf(out, " |\n");
+		}
 	}
-	if (any)
-		fprintf(out, "\n");
+	return n;
 }
 
-static void print_self_check(FILE *out, const struct report_machine *machine, size_t index)
+static void print_overhead(FILE *out, const struct report_data *data)
+{
+	size_t n = print_twins(NULL, data, STATS_MISS);
+
+	if (!n)
+		return;
+	fprintf(out,
+		"## What the instruments cost\n\nServer CPU per connection, watched over unwatched "
+		"(intervals of 95 %% for all %zu together).\n\n"
+		"| machine | path | workers | instrument | ratio |\n|---|---|---|---|---|\n",
+		n);
+	print_twins(out, data, STATS_MISS / (double)n);
+	fprintf(out, "\n");
+}
+
+static void print_self_check(FILE *out, const struct report_machine *machine)
 {
 	for (size_t i = 0; i < machine->n_cells; i++) {
 		const struct report_cell *cell = &machine->cells[i];
@@ -52,12 +64,11 @@ static void print_self_check(FILE *out, const struct report_machine *machine, si
 		if (strcmp(record_text(cell->first, "cell", "accept"), CELL_SELF_CHECK) || !s.n)
 			continue;
 		fprintf(out,
-			"- Machine %c, `" CELL_SELF_CHECK
+			"- `" CELL_SELF_CHECK
 			"`, the load against a listener without descriptors inside the harness: "
 			"%.3f acquisitions per connection (%s), which is what the harness and the "
 			"rest of the machine take.\n",
-			report_letter(index), s.median,
-			record_text(cell->first, "lock", "instrument"));
+			s.median, record_text(cell->first, "lock", "instrument"));
 	}
 }
 
@@ -167,17 +178,13 @@ static void print_preflight(FILE *out, const struct report_machine *machine)
 	json_decref(seen);
 }
 
-static void print_machine(FILE *out, const struct report_machine *machine, size_t index)
+static void print_machine(FILE *out, const struct report_machine *machine)
 {
-	fprintf(out, "<details><summary>Machine %c: ", report_letter(index));
-	report_print_machine(out, machine);
-	fprintf(out, "</summary>\n\n");
+	fprintf(out, "<details><summary>%s</summary>\n\n", machine->name);
 	print_environment(out, machine);
 	print_preflight(out, machine);
 	fprintf(out, "The runs:\n\n");
 	print_once(out, machine->all, "run", "command", print_command);
-	fprintf(out, "\nwhich started the servers:\n\n");
-	print_once(out, machine->all, "server", "command", print_command);
 	fprintf(out, "\n</details>\n\n");
 }
 
@@ -192,11 +199,49 @@ static bool sees_holds(const struct report_data *data)
 	return false;
 }
 
+/* Runs that took part in no ratio of times. */
+static void print_unsteady(FILE *out, const struct report_machine *machine)
+{
+	size_t n = 0, i;
+	json_t *record;
+
+	json_array_foreach (machine->all, i, record)
+		n += json_is_false(json_object_get(json_object_get(record, "warm_up"), "steady"));
+	if (n)
+		fprintf(out,
+			"- the warm-up of %zu of %zu runs never became steady: their times are in no "
+			"ratio\n",
+			n, json_array_size(machine->all));
+}
+
+/* What limited the cells: only those that the server limited say how fast it is. */
+static void print_limits(FILE *out, const struct report_data *data)
+{
+	fprintf(out,
+		"## What limited the cells\n\n"
+		"The client, where it used more than %.0f %% of the CPU time that its threads could have, or "
+		"more than %.0f %% of an open loop's connections started late; else the server, where it "
+		"used more than %.0f %%; else neither. A ratio of rates is given of two cells that the "
+		"server limited, and of no others.\n\n"
+		"| machine | client | server | neither | not known |\n|---|--:|--:|--:|--:|\n",
+		100 * LIMIT_CLIENT_SHARE, 100 * LIMIT_LATE_SHARE, 100 * LIMIT_SERVER_SHARE);
+	for (size_t m = 0; m < data->n_machines; m++) {
+		const struct report_machine *machine = &data->machines[m];
+		size_t n[4] = { 0 };
+
+		for (size_t i = 0; i < machine->n_cells; i++)
+			n[report_limit(&machine->cells[i])]++;
+		fprintf(out, "| %s | %zu | %zu | %zu | %zu |\n", machine->name, n[LIMIT_CLIENT],
+			n[LIMIT_SERVER], n[LIMIT_NEITHER], n[LIMIT_UNKNOWN]);
+	}
+	fprintf(out, "\n");
+}
+
 static void print_blind(FILE *out, const struct report_data *data)
 {
 	fprintf(out, "## What these machines could not show\n\n");
 	for (size_t m = 0; m < data->n_machines; m++) {
-		fprintf(out, "Machine %c (", report_letter(m));
+		fprintf(out, "%s (", data->machines[m].name);
 		report_print_machine(out, &data->machines[m]);
 		fprintf(out, "):\n\n");
 		if (report_is_emulated(&data->machines[m]))
@@ -205,7 +250,8 @@ static void print_blind(FILE *out, const struct report_data *data)
 				"times, and its speeds compare with each other at most\n");
 		print_once(out, data->machines[m].all, "lock", "blind", print_bullet);
 		print_once(out, data->machines[m].all, "lock", "reason", print_uncounted);
-		print_self_check(out, &data->machines[m], m);
+		print_self_check(out, &data->machines[m]);
+		print_unsteady(out, &data->machines[m]);
 		fprintf(out, "\n");
 	}
 	if (!sees_holds(data))
@@ -227,7 +273,7 @@ static void print_storm_errors(FILE *out, json_t *record)
 }
 
 /* One line of text for a record that came to nothing; to be freed. */
-static char *bad_text(json_t *record, size_t machine)
+static char *bad_text(json_t *record, const struct report_machine *machine)
 {
 	const char *reason = json_string_value(json_object_get(record, "reason"));
 	double workers = 0;
@@ -238,8 +284,8 @@ static char *bad_text(json_t *record, size_t machine)
 	if (!out)
 		abort();
 	record_number(record, "cell", "workers", &workers);
-	fprintf(out, "- machine %c, `%s`, %.0f workers, %s fd table, %s: %s: %s",
-		report_letter(machine), record_text(record, "cell", "accept"), workers,
+	fprintf(out, "- %s, `%s`, %.0f workers, %s fd table, %s: %s: %s", machine->name,
+		record_text(record, "cell", "accept"), workers,
 		record_text(record, "cell", "fd_table"), record_text(record, "cell", "load"),
 		json_string_value(json_object_get(record, "outcome")),
 		reason ? reason : "no reason given");
@@ -258,7 +304,7 @@ static void print_bad(FILE *out, const struct report_data *data)
 		size_t i;
 
 		json_array_foreach (data->machines[m].bad, i, record) {
-			char *text = bad_text(record, m);
+			char *text = bad_text(record, &data->machines[m]);
 			json_int_t n = json_integer_value(json_object_get(lines, text));
 
 			json_object_set_new(lines, text, json_integer(n + 1));
@@ -280,66 +326,52 @@ static void print_bad(FILE *out, const struct report_data *data)
 			json_integer_value(times), line);
 }
 
-static void print_what_would_change_it(FILE *out)
-{
-	fprintf(out,
-		"## What would change the answer\n\n"
-		"- **Many cores at one table.** The count stays; its price does not. See "
-		"\"On a machine with many cores\" in README.md, and send the record.\n"
-		"- **A table a thread** (`unshare(CLONE_FILES)`): the same acquisitions, of a lock that "
-		"nobody else takes; rows `private tables`. It asks that no thread needs another one's "
-		"descriptors.\n"
-		"- **Keep-alive**: everything here is one request a connection, the worst case for a lock "
-		"that is taken once or twice a connection.\n"
-		"- **Direct descriptors alone**: no acquisition at all, if nothing outside io_uring needs "
-		"an fd (libraries, `sendfile`, child processes, `getsockopt` on older kernels).\n"
-		"- **A network card**: all of this is loopback, where client and server share the "
-		"CPUs.\n\n");
-}
-
 static void print_how_to(FILE *out, const struct report_files *files)
 {
 	fprintf(out,
 		"## How to make it again\n\n"
-		"Under every table stand its records and the command that makes such records; the whole "
-		"is `scripts/bench --preset full`. This file again, from the records alone:\n\n"
+		"All of it is `scripts/bench --preset full`; the commands of every run are below, under "
+		"its machine. This file again, from the records alone:\n\n"
 		"    build/release/accept-bench report");
 	for (size_t i = 0; i < files->n_in; i++)
-		fprintf(out, " --in %s", files->in[i]);
+		fprintf(out, " \\\n        --in %s", files->in[i]);
 	if (files->csv)
 		fprintf(out, " \\\n        --csv %s", files->csv);
-	if (files->plots)
-		fprintf(out, " --charts %s", files->plots);
+	if (files->charts)
+		fprintf(out, " --charts %s", files->charts);
 	for (size_t i = 0; files->flames && i < files->flames->n; i++)
 		fprintf(out, " \\\n        --flames %s", files->flames->item[i]);
-	fprintf(out, " --out RESULTS.md\n\n"
-		     "Whether another run agrees with it: `accept-bench compare` (README.md).\n\n");
+	fprintf(out, " \\\n        --out %s", files->out);
+	if (files->page)
+		fprintf(out, " --page %s", files->page);
+	fprintf(out,
+		"\n\nWhether another run agrees with it: `accept-bench compare` (README.md).\n\n");
 	if (files->csv)
-		fprintf(out, "Every record as a line: [%s](%s).\n\n", files->csv, files->csv);
+		fprintf(out, "Every record as a line: [%s](%s).\n\n", files->csv_seen,
+			files->csv_seen);
 }
 
 void report_markdown(FILE *out, const struct report_data *data, const struct report_files *files)
 {
 	fprintf(out,
-		"# Results\n\nMade by `accept-bench report` from records, not edited by hand. A figure is "
-		"the median over the runs, with the smallest and the largest behind it where they "
-		"differ; a ratio is one of medians with its 95 %% bootstrap interval, and nothing is "
-		"claimed of one that holds 1 or has fewer than %d runs a side. Acquisitions are "
-		"counted, not sampled; one run of some thousand connections is enough for those.\n\n",
-		STATS_CLAIM_MIN);
-	report_answer(out, data);
-	report_no_gain(out, data);
-	print_what_would_change_it(out);
+		"# All that was measured\n\n"
+		"Made by `accept-bench report` from records, not edited by hand. A figure is the median over "
+		"the runs, with the smallest and the largest behind it where they differ. A ratio is the "
+		"geometric mean over pairs of runs: one right after the other, or in older records of the "
+		"same pass over all cells. Its interval (Student's, of the logarithms) is corrected for how "
+		"many stand in a table (Bonferroni), and fewer than %d pairs have no verdict. Acquisitions "
+		"are counted, not sampled; one run of some thousand connections is enough for those.\n\n",
+		STATS_PAIRS_MIN);
+	print_limits(out, data);
 	report_opcode(out, files->opcode, files->plots);
 	report_sections(out, data, files->plots);
 	report_flames(out, files->flame_summaries, files->flames, files->out);
-	for (size_t m = 0; m < data->n_machines; m++)
-		print_overhead(out, &data->machines[m], m);
+	print_overhead(out, data);
 	print_blind(out, data);
 	print_how_to(out, files);
 	fprintf(out, "## Cells that failed or were skipped\n\n");
 	print_bad(out, data);
 	fprintf(out, "## Machines and commands\n\n");
 	for (size_t m = 0; m < data->n_machines; m++)
-		print_machine(out, &data->machines[m], m);
+		print_machine(out, &data->machines[m]);
 }

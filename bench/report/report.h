@@ -10,9 +10,12 @@
 struct report_files {
 	const char *const *in; /* the records' files, for the text */
 	size_t n_in;
-	const char *csv;   /* as seen from the report; NULL: there is none */
-	const char *plots; /* their folder, as seen from the report; NULL: there are none */
-	const char *out;   /* the report itself */
+	const char *csv;		   /* NULL: there is none */
+	const char *charts;		   /* the plots' folder; NULL: there are none */
+	const char *out;		   /* the report itself */
+	const char *page;		   /* the page before it; NULL: there is none */
+	const char *csv_seen, *plots;	   /* the same as seen from the report */
+	const char *out_seen, *plots_seen; /* the same as seen from the page */
 	const struct text_list
 		*flames; /* folders of flame graphs, and what is in their summaries */
 	json_t *flame_summaries;
@@ -22,10 +25,11 @@ struct report_files {
 /* Markdown, from the records and nothing else: the same records give the same bytes. */
 void report_markdown(FILE *out, const struct report_data *data, const struct report_files *files);
 
-/* Parts of it. */
-void report_answer(FILE *out, const struct report_data *data);
+/* One page, of at most 120 lines, that says what most readers want to know. */
+void report_page(FILE *out, const struct report_data *data, const struct report_files *files);
+
+/* The experiments, a part of the report. */
 void report_sections(FILE *out, const struct report_data *data, const char *plots);
-void report_no_gain(FILE *out, const struct report_data *data);
 
 /* One line a record. */
 void report_csv(FILE *out, json_t *records);

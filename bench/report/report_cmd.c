@@ -7,7 +7,6 @@
 #include "report/report_opcode.h"
 #include "report/report_plot.h"
 #include "report/report_safe.h"
-#include "report/report_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -139,12 +138,13 @@ static int make_plots(struct report *report, const char *folder)
 }
 
 /* All of it in memory first: when something cannot be made, nothing is written. */
-static int make(struct report *report, const char *out_path, const char *csv, const char *charts)
+static int make(struct report *report)
 {
+	const struct report_files *files = &report->files;
 	FILE *out;
 
-	if (csv) { /* first: it has the texts as they are */
-		out = begin(report, "", csv);
+	if (files->csv) { /* first: it has the texts as they are */
+		out = begin(report, "", files->csv);
 		report_csv(out, report->records);
 		fclose(out);
 	}
@@ -154,17 +154,21 @@ static int make(struct report *report, const char *out_path, const char *csv, co
 		return EXIT_FAILED;
 	}
 	report_sort(report->records, &report->data);
-	if (charts && make_plots(report, charts) != EXIT_OK)
+	if (files->charts && make_plots(report, files->charts) != EXIT_OK)
 		return EXIT_FAILED;
-	out = begin(report, "", out_path);
+	out = begin(report, "", files->out);
 	if (json_array_size(report->records))
-		report_markdown(out, &report->data, &report->files);
+		report_markdown(out, &report->data, files);
 	else if (json_array_size(report->opcode))
 		report_opcode_alone(out, report->opcode, report->files.plots);
 	else
-		report_flames_alone(out, report->files.flame_summaries, report->files.flames,
-				    out_path);
+		report_flames_alone(out, files->flame_summaries, files->flames, files->out);
 	fclose(out);
+	if (files->page) {
+		out = begin(report, "", files->page);
+		report_page(out, &report->data, files);
+		fclose(out);
+	}
 	return EXIT_OK;
 }
 
@@ -279,8 +283,7 @@ bool report_read(const char *command, const char *path, json_t *records, json_t 
 	return true;
 }
 
-static int report_records(const struct text_list *in, const struct text_list *flames,
-			  const char *out, const char *csv, const char *charts)
+static int report_records(const struct report_files *files)
 {
 	struct report *report = calloc(1, sizeof(*report));
 	int code = EXIT_OK;
@@ -289,23 +292,16 @@ static int report_records(const struct text_list *in, const struct text_list *fl
 		abort();
 	report->records = json_array();
 	report->opcode = json_array();
-	report->files = (struct report_files){
-		.in = in->item,
-		.n_in = in->n,
-		.csv = seen_from(out, csv),
-		.plots = seen_from(out, charts),
-		.out = out,
-		.flames = flames,
-		.flame_summaries = report_flames_read(flames),
-		.opcode = report->opcode,
-	};
+	report->files = *files;
+	report->files.opcode = report->opcode;
+	report->files.flame_summaries = report_flames_read(files->flames);
 	if (!report->files.flame_summaries)
 		code = EXIT_FAILED;
-	for (size_t i = 0; i < in->n && code == EXIT_OK; i++)
-		if (!report_read("report", in->item[i], report->records, report->opcode))
+	for (size_t i = 0; i < files->n_in && code == EXIT_OK; i++)
+		if (!report_read("report", files->in[i], report->records, report->opcode))
 			code = EXIT_FAILED;
 	if (code == EXIT_OK)
-		code = make(report, out, csv, charts);
+		code = make(report);
 	if (code == EXIT_OK && !overwrites_input(report))
 		code = write_all(report);
 	else
@@ -316,17 +312,19 @@ static int report_records(const struct text_list *in, const struct text_list *fl
 
 int report_command(int argc, char **argv)
 {
-	const char *out = NULL, *csv = NULL, *charts = NULL;
 	struct text_list in = { 0 }, flames = { 0 };
+	struct report_files files = { .flames = &flames };
 	const struct option_row rows[] = {
 		{ "in", OPTION_TEXTS, &in, "FILE", "records; may be repeated", 0, 0, NULL },
 		{ "flames", OPTION_TEXTS, &flames, "FOLDER",
 		  "flame graphs that scripts/flamegraph left there; may be repeated; without --in the "
 		  "report is about them alone",
 		  0, 0, NULL },
-		{ "out", OPTION_TEXT, &out, "FILE", "the report, Markdown", 0, 0, NULL },
-		{ "csv", OPTION_TEXT, &csv, "FILE", "one line a record as well", 0, 0, NULL },
-		{ "charts", OPTION_TEXT, &charts, "FOLDER",
+		{ "out", OPTION_TEXT, &files.out, "FILE", "the report, Markdown", 0, 0, NULL },
+		{ "page", OPTION_TEXT, &files.page, "FILE",
+		  "one page as well, with what most readers want to know", 0, 0, NULL },
+		{ "csv", OPTION_TEXT, &files.csv, "FILE", "one line a record as well", 0, 0, NULL },
+		{ "charts", OPTION_TEXT, &files.charts, "FOLDER",
 		  "plots by gnuplot (SVG) as well, into this folder that exists; the report shows them",
 		  0, 0, NULL },
 		{ 0 },
@@ -338,12 +336,20 @@ int report_command(int argc, char **argv)
 
 	if (code != OPTION_GO_ON)
 		return code;
-	if (!(in.n || flames.n) || !out) {
+	if (!(in.n || flames.n) || !files.out || (files.page && !in.n)) {
 		fprintf(stderr,
 			"accept-bench report: --%s is needed; see accept-bench report "
 			"--help\n",
-			in.n || flames.n ? "out" : "in");
+			!(in.n || flames.n) || files.out ? "in" : "out");
 		return EXIT_USAGE;
 	}
-	return report_records(&in, &flames, out, csv, charts);
+	files.in = in.item;
+	files.n_in = in.n;
+	files.csv_seen = seen_from(files.out, files.csv);
+	files.plots = seen_from(files.out, files.charts);
+	if (files.page) {
+		files.out_seen = seen_from(files.page, files.out);
+		files.plots_seen = seen_from(files.page, files.charts);
+	}
+	return report_records(&files);
 }

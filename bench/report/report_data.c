@@ -2,6 +2,7 @@
 /* See report_data.h. */
 #include "report/report_data.h"
 #include "cell/cell.h"
+#include "cell/environment.h"
 #include "plan/matrix.h"
 #include "cell/record.h"
 
@@ -18,6 +19,18 @@ json_t *report_part(json_t *record, const char *part)
 	while ((name = strsep(&cursor, ".")))
 		record = json_object_get(record, name);
 	return record;
+}
+
+static bool is_user_mode(const char *virtualisation)
+{
+	return virtualisation && !strcmp(virtualisation, ENVIRONMENT_USER_MODE_LINUX);
+}
+
+bool report_has_times(json_t *environment)
+{
+	const char *virtual = json_string_value(json_object_get(environment, "virtualisation"));
+
+	return !is_user_mode(virtual) && !(virtual && strstr(virtual, "TCG"));
 }
 
 bool report_same_machine(json_t *a, json_t *b)
@@ -91,7 +104,8 @@ static int compare_load_text(json_t *a, json_t *b, const char *key)
 /* What an experiment varies. A rate that is a part of a peak is named by the part. */
 static int compare_experiment(json_t *a, json_t *b)
 {
-	static const char *const texts[] = { "server_cpus", "client_cpus", "level" };
+	static const char *const texts[] = { "server_cpus", "client_cpus", "neighbour_cpus",
+					     "level" };
 	static const char *const numbers[] = { "open_fds", "neighbours", "rate_of_peak_percent" };
 	int order = experiment_rank(a) - experiment_rank(b);
 
@@ -205,6 +219,52 @@ int report_compare_cells(const struct report_cell *a, const struct report_cell *
 	return compare_cells(a, b);
 }
 
+/* "7.3.4-dup-lockstat": how much of it is the version */
+static size_t version_length(const char *release)
+{
+	return strspn(release, "0123456789.");
+}
+
+static void name_machine(struct report_machine *machine)
+{
+	json_t *environment = machine->environment;
+	const char *release = json_string_value(json_object_get(environment, "kernel_release"));
+	const char *virtual = json_string_value(json_object_get(environment, "virtualisation"));
+	json_int_t cpus = json_integer_value(json_object_get(environment, "cpus"));
+
+	release = release ? release : "?";
+	snprintf(machine->name, sizeof(machine->name), "%lld CPU%s%s, Linux %.*s%s%s", cpus,
+		 cpus == 1 ? "" : "s",
+		 is_user_mode(virtual)		 ? " (user-mode Linux)"
+		 : report_has_times(environment) ? ""
+						 : " (emulated)",
+		 (int)version_length(release), release,
+		 strstr(release, "-exchange-dup") ? " with DUP and the exchange"
+		 : strstr(release, "-dup")	  ? " with DUP"
+						  : "",
+		 json_is_true(json_object_get(environment, "lock_stat")) ? ", counts its locks"
+									 : "");
+}
+
+/* What the names do not tell apart is numbered. */
+static void name_machines(struct report_data *data)
+{
+	for (size_t m = 0; m < data->n_machines; m++) {
+		char plain[sizeof(data->machines[m].name)];
+		size_t same = 1;
+
+		name_machine(&data->machines[m]);
+		snprintf(plain, sizeof(plain), "%s", data->machines[m].name);
+		for (size_t k = 0; k < m; k++)
+			same += !strncmp(data->machines[k].name, plain, strlen(plain)) &&
+				(data->machines[k].name[strlen(plain)] == '\0' ||
+				 data->machines[k].name[strlen(plain)] == ' ');
+		if (same > 1)
+			snprintf(data->machines[m].name, sizeof(data->machines[m].name),
+				 "%.100s (%zu)", plain, same);
+	}
+}
+
 /* Records of a path that was given up, or is newer than this program: counted, in no table. */
 static bool is_unknown(const char *accept, json_t *unknown)
 {
@@ -229,6 +289,7 @@ void report_sort(json_t *records, struct report_data *data)
 
 		if (is_unknown(record_text(record, "cell", "accept"), data->unknown))
 			continue;
+		json_object_set_new(record, REPORT_INDEX_KEY, json_integer((json_int_t)i));
 		machine = find_machine(data, json_object_get(record, "environment"));
 
 		json_array_append(machine->all, record);
@@ -237,6 +298,7 @@ void report_sort(json_t *records, struct report_data *data)
 		else
 			json_array_append(machine->bad, record);
 	}
+	name_machines(data);
 	for (i = 0; i < data->n_machines; i++)
 		if (data->machines[i].n_cells)
 			qsort(data->machines[i].cells, data->machines[i].n_cells,

@@ -16,7 +16,12 @@ struct report_cell {
 	json_t *good;  /* array of its records with outcome ok */
 };
 
+/* The file a record came from, without its folders, set by whoever read it; its place among all. */
+#define REPORT_FILE_KEY	 "report_file"
+#define REPORT_INDEX_KEY "report_index"
+
 struct report_machine {
+	char name[128]; /* what it is, as in "2 CPUs, Linux 6.18.4"; no two have the same */
 	json_t *environment;
 	size_t n_cells;
 	struct report_cell *cells;
@@ -31,6 +36,9 @@ struct report_data {
 };
 
 void report_sort(json_t *records, struct report_data *data);
+/* By QEMU, or in user-mode Linux, where a system call costs microseconds, no time is a CPU's time. */
+bool report_has_times(json_t *environment);
+
 /* Two environments of one machine and kernel: their figures may stand together. */
 bool report_same_machine(json_t *a, json_t *b);
 

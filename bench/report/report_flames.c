@@ -351,6 +351,28 @@ void report_flames(FILE *out, json_t *summaries, const struct text_list *folders
 	}
 }
 
+void report_flames_pair(FILE *out, json_t *summaries, const struct text_list *folders,
+			const char *page)
+{
+	size_t n = json_array_size(summaries), i = 0;
+	json_t *summary, *environment;
+	char prefix[4096];
+
+	while (i < n && emulated(json_array_get(summaries, i)))
+		i++;
+	if (!n)
+		return;
+	i = i < n ? i : 0;
+	summary = json_array_get(summaries, i);
+	environment = json_object_get(summary, "environment");
+	make_prefix(prefix, sizeof(prefix), folders->item[i], page);
+	fprintf(out, "## Where the time goes\n\nLinux %s, %.0f workers, %s fd table. ",
+		text(environment, "kernel_release"), number(summary, "workers"),
+		text(summary, "fd_table"));
+	print_claim(out, summary);
+	print_whole(out, summary, prefix);
+}
+
 void report_flames_alone(FILE *out, json_t *summaries, const struct text_list *folders,
 			 const char *report)
 {

@@ -19,6 +19,13 @@ json_t *report_flames_read(const struct text_list *folders);
 void report_flames(FILE *out, json_t *summaries, const struct text_list *folders,
 		   const char *report);
 
+/*
+ * One pair alone, for a page: the first that was sampled on a CPU that is one, or the first of all.
+ * Prints nothing where there is none.
+ */
+void report_flames_pair(FILE *out, json_t *summaries, const struct text_list *folders,
+			const char *page);
+
 /* The same as a report of its own, where there are no records. */
 void report_flames_alone(FILE *out, json_t *summaries, const struct text_list *folders,
 			 const char *report);

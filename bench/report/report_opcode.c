@@ -411,6 +411,30 @@ static bool has_plot(const struct curve *curve)
 	return any && curve->n_columns > 1;
 }
 
+static void print_picture(FILE *out, const struct curve *curve, size_t machine, const char *plots)
+{
+	char name[64];
+
+	if (!plots || !has_plot(curve))
+		return;
+	plot_name(machine, name, sizeof(name));
+	fprintf(out, "![operations per second by processes, %s](%s%s%s)\n\n", curve->machine, plots,
+		*plots ? "/" : "", name);
+}
+
+void report_opcode_summary(FILE *out, json_t *opcode, const char *plots)
+{
+	struct curve curve;
+
+	if (!find_curve(opcode, 0, &curve))
+		return;
+	fprintf(out,
+		"The operations alone, without a server, in user-mode Linux (%s): ", curve.machine);
+	print_end(out, &curve);
+	print_picture(out, &curve, 0, plots);
+	json_decref(curve.records);
+}
+
 void report_opcode(FILE *out, json_t *opcode, const char *plots)
 {
 	struct curve curve;
@@ -425,13 +449,7 @@ void report_opcode(FILE *out, json_t *opcode, const char *plots)
 				"their number. In user-mode Linux (UML) the patched kernel runs as "
 				"native code on all CPUs, with the lock of any kernel "
 				"(`kernel/measure curve`).\n\n");
-		if (plots && has_plot(&curve)) {
-			char name[64];
-
-			plot_name(m, name, sizeof(name));
-			fprintf(out, "![operations per second by processes, %s](%s%s%s)\n\n",
-				curve.machine, plots, *plots ? "/" : "", name);
-		}
+		print_picture(out, &curve, m, plots);
 		print_end(out, &curve);
 		print_how(out, &curve);
 		print_table(out, &curve);

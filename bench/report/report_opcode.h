@@ -25,6 +25,9 @@ void report_opcode(FILE *out, json_t *opcode, const char *plots);
 /* The same as a report of its own, where there are no other records. */
 void report_opcode_alone(FILE *out, json_t *opcode, const char *plots);
 
+/* What the first machine's curve says where most processes meet, and its picture, for a page. */
+void report_opcode_summary(FILE *out, json_t *opcode, const char *plots);
+
 /* The picture of the `index`-th machine: 1, 0 when there is none, -1 with the reason in `why`. */
 int report_opcode_plot(json_t *opcode, size_t index, char *name, size_t name_size, char **svg,
 		       size_t *len, char *why, size_t why_len);

@@ -24,17 +24,17 @@ static const struct plot {
 } plots[] = {
 	{ "acquisitions", "paths", "Acquisitions of file_lock per connection", NULL,
 	  &figure_acquisitions, true, true, false },
-	{ "rate", "paths", "Connections per second", NULL, &figure_rate, true, false, true },
-	{ "scaling", "scaling", "Connections per second", "workers", &figure_rate, false, false,
-	  true },
+	{ "paths", "paths", "Server CPU, us per connection", NULL, &figure_cpu, true, false, true },
+	{ "scaling", "scaling", "Server CPU, us per connection", "workers", &figure_cpu, false,
+	  false, true },
 	{ "cpu", "one-core", "Server CPU, us per connection", NULL, &figure_cpu, true, false,
 	  true },
 	{ "open-fds", "open-fds", "Server CPU, us per connection", "other descriptors open",
 	  &figure_cpu, false, false, true },
 	{ "wait", "neighbours", "Wait for file_lock, ns per connection",
 	  "threads that open and close files", &figure_wait, false, true, true },
-	{ "neighbours", "neighbours", "Connections per second", "threads that open and close files",
-	  &figure_rate, false, false, true },
+	{ "neighbours", "neighbours", "Server CPU, us per connection",
+	  "threads that open and close files", &figure_cpu, false, false, true },
 	{ "latency", "latency", "99 % of connections take at most, us", "load, % of the peak",
 	  &figure_p99, false, false, true },
 };
@@ -80,6 +80,8 @@ static bool has_plot(const struct report_machine *machine, const struct plot *pl
 {
 	bool counts = report_counts_locks(machine);
 
+	if (report_is_emulated(machine) && strcmp(plot->figure->part, "lock"))
+		return false; /* no times that are a CPU's */
 	return (counts ? plot->on_counting : plot->elsewhere) &&
 	       report_pivot(machine, plot->experiment, 0, p) && count_figures(p, plot) > 1 &&
 	       (plot->bars || p->n_columns > 1);
@@ -87,7 +89,7 @@ static bool has_plot(const struct report_machine *machine, const struct plot *pl
 
 static void plot_name(const struct plot *plot, size_t machine, char *name, size_t size)
 {
-	snprintf(name, size, "%s-%c.svg", plot->name, 'a' + (int)(machine % 26));
+	snprintf(name, size, "%s-%zu.svg", plot->name, machine + 1);
 }
 
 /* In gnuplot's single quotes nothing is special but the quote; "_" is, to the text of a title. */
@@ -100,14 +102,8 @@ static void print_quoted(FILE *out, const char *text)
 }
 
 static void print_head(FILE *out, const struct plot *plot, const struct report_machine *machine,
-		       size_t index, const struct report_pivot *p, int height)
+		       const struct report_pivot *p, int height)
 {
-	char *where = NULL;
-	size_t len;
-	FILE *text = open_memstream(&where, &len);
-
-	report_print_machine(text, machine);
-	fclose(text);
 	fprintf(out,
 		"set encoding utf8\n"
 		"set terminal svg size %d,%d enhanced font 'sans-serif,12' background '#ffffff'\n"
@@ -115,8 +111,8 @@ static void print_head(FILE *out, const struct plot *plot, const struct report_m
 		WIDTH, height);
 	for (const char *c = plot->title; *c; c++)
 		fprintf(out, *c == '_' ? "\\\\_" : "%c", *c);
-	fprintf(out, "\\n{/*0.8 machine %c: ", report_letter(index));
-	for (const char *c = where; *c; c++)
+	fprintf(out, "\\n{/*0.8 ");
+	for (const char *c = machine->name; *c; c++)
 		fprintf(out, strchr("_^@&~{}\"\\", *c) ? " " : "%c", *c);
 	if (plot->bars)
 		fprintf(out, ", %.0f worker%s", p->column[report_main_column(p)],
@@ -124,15 +120,14 @@ static void print_head(FILE *out, const struct plot *plot, const struct report_m
 	fprintf(out, "}\\n{/*0.8 median, smallest and largest run}\"\n"
 		     "set border 3 lc '#888888'\nset tics nomirror out tc '#222222'\n"
 		     "set grid lc '#dddddd'\n");
-	free(where);
 }
 
 static void print_bars(FILE *out, const struct plot *plot, const struct report_machine *machine,
-		       size_t index, const struct report_pivot *p)
+		       const struct report_pivot *p)
 {
 	size_t column = report_main_column(p), n = count_figures(p, plot), y = n;
 
-	print_head(out, plot, machine, index, p, 110 + (int)n * ROW);
+	print_head(out, plot, machine, p, 110 + (int)n * ROW);
 	fprintf(out,
 		"unset key\nset xrange [0:*]\nset yrange [0.4:%zu.6]\nset grid noytics xtics\n"
 		"set ytics noenhanced (",
@@ -166,12 +161,12 @@ static void print_bars(FILE *out, const struct plot *plot, const struct report_m
 }
 
 static void print_lines(FILE *out, const struct plot *plot, const struct report_machine *machine,
-			size_t index, const struct report_pivot *p)
+			const struct report_pivot *p)
 {
 	double step = p->column[p->n_columns - 1] - p->column[0];
 	const char *separator = "plot ";
 
-	print_head(out, plot, machine, index, p, HEIGHT);
+	print_head(out, plot, machine, p, HEIGHT);
 	for (size_t r = 0; r < p->n_rows; r++) {
 		fprintf(out, "$d%zu << EOD\n", r);
 		for (size_t c = 0; c < p->n_columns; c++) {
@@ -277,7 +272,7 @@ bool report_run_gnuplot(const char *script, size_t script_len, char **svg, size_
 	return *svg != NULL;
 }
 
-static bool draw(const struct plot *plot, const struct report_machine *machine, size_t index,
+static bool draw(const struct plot *plot, const struct report_machine *machine,
 		 const struct report_pivot *p, char **svg, size_t *len, char *why, size_t why_len)
 {
 	char *script = NULL;
@@ -286,9 +281,9 @@ static bool draw(const struct plot *plot, const struct report_machine *machine, 
 	bool good;
 
 	if (plot->bars)
-		print_bars(out, plot, machine, index, p);
+		print_bars(out, plot, machine, p);
 	else
-		print_lines(out, plot, machine, index, p);
+		print_lines(out, plot, machine, p);
 	fclose(out);
 	good = report_run_gnuplot(script, script_len, svg, len, why, why_len);
 	free(script);
@@ -305,9 +300,8 @@ int report_plot(const struct report_data *data, size_t index, char *name, size_t
 			if (!has_plot(&data->machines[m], &plots[i], &p) || index--)
 				continue;
 			plot_name(&plots[i], m, name, name_size);
-			return draw(&plots[i], &data->machines[m], m, &p, svg, len, why, why_len)
-				       ? 1
-				       : -1;
+			return draw(&plots[i], &data->machines[m], &p, svg, len, why, why_len) ? 1
+											       : -1;
 		}
 	}
 	return 0;
@@ -323,7 +317,7 @@ void report_plot_links(FILE *out, const struct report_machine *machine, size_t i
 		if (strcmp(plots[i].experiment, experiment) || !has_plot(machine, &plots[i], &p))
 			continue;
 		plot_name(&plots[i], index, name, sizeof(name));
-		fprintf(out, "![%s, machine %c](%s%s%s)\n\n", plots[i].title, report_letter(index),
-			folder, *folder ? "/" : "", name);
+		fprintf(out, "![%s, %s](%s%s%s)\n\n", plots[i].title, machine->name, folder,
+			*folder ? "/" : "", name);
 	}
 }

@@ -23,21 +23,15 @@ const struct report_figure *report_rate_of(const struct report_cell *cell);
 
 struct summary report_figure_of(const struct report_cell *cell, const struct report_figure *f);
 
-/* "2.004", or "2.004 (2.001 to 2.010)" when the runs differ in what is printed; a dash: not seen.
+/*
+ * "2.004", or "2.004 (2.001 to 2.010)" when the runs differ in what is printed; a dash: not seen. A
+ * rate that the server did not limit has REPORT_AT_LEAST before it: it could have been higher.
  */
+#define REPORT_AT_LEAST "\u2265 "
+
+bool report_is_at_least(const struct report_cell *cell, const struct report_figure *f);
 void report_print_figure(FILE *out, const struct report_cell *cell, const struct report_figure *f);
 
-/* What may be said of a figure of one cell over that of another. */
-enum report_verdict { NOT_COMPARED, TOO_FEW_RUNS, NO_CLAIM, CLAIM_LESS, CLAIM_MORE };
-enum report_verdict report_compare(const struct report_cell *cell, const struct report_cell *base,
-				   const struct report_figure *f, struct ratio *ratio);
-
-/* "**1.25** (1.20 to 1.31)", or "1.02 (0.97 to 1.08), no claim"; a dash: nothing to compare. */
-void report_print_ratio(FILE *out, const struct report_cell *cell, const struct report_cell *base,
-			const struct report_figure *f);
-
-/* The machine's letter in the report. */
-char report_letter(size_t machine);
 bool report_counts_locks(const struct report_machine *machine); /* its kernel has lock_stat */
 /* By QEMU, or in user-mode Linux, where a system call costs microseconds: no speed is one. */
 bool report_is_emulated(const struct report_machine *machine);
@@ -46,11 +40,7 @@ const char *report_environment(const struct report_machine *machine, const char 
 /* "Linux 7.3.4-dup-lockstat, emulated CPU, counts locks" */
 void report_print_machine(FILE *out, const struct report_machine *machine);
 
-/* The file a record came from, without its folders; set by whoever read it. */
-#define REPORT_FILE_KEY "report_file"
-
-/* A line: which records a section is made of, and the command that makes them again. */
-void report_print_source(FILE *out, const struct report_machine *machine, size_t index,
-			 const char *experiment);
+/* A line: which records a section is made of. */
+void report_print_source(FILE *out, const struct report_machine *machine, const char *experiment);
 
 #endif

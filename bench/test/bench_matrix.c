@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of a run: every cell once a repetition, shuffled, the same for the same seed. */
 #include "check.h"
+#include "plan/pairs.h"
 #include "plan/plan.h"
+#include "report/stats.h"
 
 #include <string.h>
 
@@ -197,6 +199,121 @@ static void test_what_makes_no_sense(void)
 	matrix_free(&matrix);
 }
 
+/* The cell that another one is compared with, in the words of its name. */
+static bool is_baseline(const struct cell *cell)
+{
+	return !strcmp(cell->accept, "epoll") && !strcmp(cell->fd_table, "shared");
+}
+
+/* In pairs: two neighbours of one pair are the cell itself and epoll, as often one first as the other. */
+static void test_pairs(void)
+{
+	struct plan_choice choice = { .experiments = { 2, { CELL_PATHS, CELL_NEIGHBOURS } } };
+	struct matrix_plan what = { .repetitions = 20, .pairs = true };
+	size_t alone = 0, pairs = 0, epoll_first = 0;
+	struct matrix matrix;
+
+	plan_make(PLAN_FULL, &choice, &what);
+	CHECK(matrix_make(&what, 3, &matrix));
+	for (size_t i = 0; i < matrix.n; i++) {
+		const struct cell *a = &matrix.cells[i], *b = a + 1;
+		const struct cell *about;
+		char name[CELL_NAME];
+
+		if (!*a->pair) {
+			alone++;
+			continue;
+		}
+		CHECK(i + 1 < matrix.n && !strcmp(a->pair, b->pair));
+		CHECK(is_baseline(a) != is_baseline(b));
+		about = is_baseline(a) ? b : a;
+		cell_name(about, name, sizeof(name));
+		CHECK(!strcmp(name, about->pair), ": %s", name);
+		CHECK(a->workers == b->workers && a->neighbours == b->neighbours &&
+		      a->repetition == b->repetition && a->experiment == b->experiment);
+		epoll_first += is_baseline(a);
+		pairs++;
+		i++;
+	}
+	CHECK(alone == 0, ": %zu", alone); /* epoll itself is in pairs often enough */
+	CHECK(epoll_first > pairs / 3 && epoll_first < 2 * pairs / 3, ": %zu of %zu", epoll_first,
+	      pairs);
+	matrix_free(&matrix);
+}
+
+/* Alone it is measured where nothing else is. */
+static void test_lone_baseline(void)
+{
+	struct plan_choice choice = { .experiments = { 1, { CELL_PATHS } },
+				      .accepts = { 1, { 0 } },
+				      .workers = { 1, { 2 } },
+				      .fd_tables = { 1, { 0 } } };
+	struct matrix_plan what = { .repetitions = 3, .pairs = true };
+	struct matrix matrix;
+
+	plan_make(PLAN_FULL, &choice, &what);
+	CHECK(matrix_make(&what, 1, &matrix) && matrix.n == 3, ": %zu", matrix.n);
+	matrix_free(&matrix);
+}
+
+/* A run of pairs, as its records tell: how long is a pair measured? */
+static json_t *made_up(double cpu_us)
+{
+	return json_pack("{s:{s:f}}", "server", "cpu_us_per_connection", cpu_us);
+}
+
+static void note(struct pairs *pairs, struct cell *cell, unsigned int repetition, double cpu_us)
+{
+	json_t *record = made_up(cpu_us);
+
+	cell->repetition = repetition;
+	pairs_note(pairs, cell, record);
+	json_decref(record);
+}
+
+static void test_precision(void)
+{
+	struct cell cell = { .accept = "dup", .fd_table = "shared", .options = "" }, base = cell;
+	struct cell lone = cell, lacking = cell;
+	struct pairs pairs;
+	size_t all, precise;
+
+	base.accept = "epoll";
+	cell_name(&cell, cell.pair, sizeof(cell.pair));
+	memcpy(base.pair, cell.pair, sizeof(base.pair));
+	strcpy(lacking.pair, "of another");
+	CHECK(pairs_init(&pairs, 0.03));
+	for (unsigned int r = 1; r <= STATS_PAIRS_MIN;
+	     r++) { /* the machine drifts, the ratio does not */
+		CHECK(!pairs_settled(&pairs, &cell) && !pairs_settled(&pairs, &base));
+		note(&pairs, r % 2 ? &base : &cell, r, r % 2 ? 10 * r : 8 * r);
+		cell.repetition = base.repetition = r;
+		CHECK(!pairs_settled(&pairs, &cell) && !pairs_settled(&pairs, &base));
+		note(&pairs, r % 2 ? &cell : &base, r, r % 2 ? 8.01 * r : 10 * r);
+		note(&pairs, &lone, r, 5);
+	}
+	CHECK(pairs_settled(&pairs, &cell) && pairs_settled(&pairs, &base));
+	CHECK(!pairs_settled(&pairs, &lone));
+	pairs_give_up(&pairs, &lacking);
+	pairs_give_up(&pairs, &lone);
+	CHECK(pairs_settled(&pairs, &lacking) && !pairs_settled(&pairs, &lone));
+	pairs_count(&pairs, &all, &precise);
+	CHECK(all == 1 && precise == 1);
+	pairs_free(&pairs);
+
+	/* With 20 % of noise eight pairs are not enough; one whose partner failed is none. */
+	CHECK(pairs_init(&pairs, 0.03));
+	for (unsigned int r = 1; r <= 2 * STATS_PAIRS_MIN; r++) {
+		note(&pairs, &base, r, 10);
+		if (r % 2)
+			note(&pairs, &cell, r, r % 4 == 1 ? 12 : 10);
+	}
+	CHECK(!pairs_settled(&pairs, &cell));
+	pairs_count(&pairs, &all, &precise);
+	CHECK(all == 1 && precise == 0);
+	pairs_free(&pairs);
+}
+
 int main(void)
 {
 	struct matrix_plan what = plan();
@@ -213,6 +330,9 @@ int main(void)
 	matrix_free(&b);
 	matrix_free(&c);
 	test_variants();
+	test_pairs();
+	test_lone_baseline();
+	test_precision();
 	test_peak();
 	test_presets();
 	test_choice();

@@ -23,51 +23,61 @@ static void test_summary(void)
 	CHECK(odd[0] == 3); /* the samples are left as they were */
 }
 
+/* Of the tables of Student's distribution. */
+static void test_student(void)
+{
+	static const struct {
+		double degrees, miss, t;
+	} table[] = {
+		{ 1, 0.05, 12.7062 },  { 2, 0.05, 4.30265 },	{ 4, 0.05, 2.77645 },
+		{ 9, 0.05, 2.26216 },  { 9, 0.01, 3.24984 },	{ 14, 0.001, 4.14045 },
+		{ 30, 0.05, 2.04227 }, { 1000, 0.05, 1.96234 },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		double t = stats_student(table[i].degrees, table[i].miss);
+
+		CHECK(fabs(t - table[i].t) < 2e-5 * table[i].t, ": %.0f degrees, %.3f: %.5f",
+		      table[i].degrees, table[i].miss, t);
+	}
+}
+
 static void test_no_difference(void)
 {
-	const double a[] = { 100, 103, 98, 101, 99, 102, 97 };
-	const double b[] = { 99, 102, 100, 98, 103, 97, 101 };
+	const double a[] = { 100, 103, 98, 101, 99, 102, 97, 100 };
+	const double b[] = { 99, 102, 100, 98, 103, 97, 101, 100 };
 	struct ratio r;
 
-	CHECK(stats_ratio(a, COUNT(a), b, COUNT(b), 1, &r));
-	CHECK(r.value == 1);
-	CHECK(r.low < 1 && r.high > 1);
-	CHECK(!r.claim);
+	CHECK(stats_of_pairs(a, b, COUNT(a), STATS_MISS, &r));
+	CHECK(r.low < 1 && r.high > 1 && !r.claim && r.n == 8);
 }
 
-static void test_clear_difference(void)
+/* Runs drift by far more than the two differ: the pairs do not. */
+static void test_drift(void)
 {
-	const double a[] = { 200, 206, 196, 202, 198, 204, 194 };
-	const double b[] = { 100, 103, 98, 101, 99, 102, 97 };
+	double a[10], b[10];
 	struct ratio r;
 
-	CHECK(stats_ratio(a, COUNT(a), b, COUNT(b), 1, &r));
-	CHECK(r.value == 2);
-	CHECK(r.low > 1.9 && r.low <= 2 && r.high < 2.1 && r.high >= 2);
-	CHECK(r.claim);
-	CHECK(stats_ratio(b, COUNT(b), a, COUNT(a), 1, &r));
-	CHECK(r.value == 0.5 && r.high < 1 && r.claim);
+	for (int i = 0; i < 10; i++) {
+		b[i] = 100 * pow(1.2, i) * (i % 2 ? 1.004 : 0.996);
+		a[i] = 105 * pow(1.2, i);
+	}
+	CHECK(stats_of_pairs(a, b, 10, STATS_MISS, &r));
+	CHECK(r.claim && fabs(r.value - 1.05) < 0.001 && r.low > 1.04 && r.high < 1.06);
 }
 
+/* Few pairs give an interval and no claim; what is no pair of two figures gives nothing. */
 static void test_too_few(void)
 {
-	const double a[] = { 200, 201, 202, 203 }, b[] = { 1, 2, 3, 4, 5 }, zero[] = { 0, 0, 0 };
+	const double a[] = { 200, 201, 202, 203, 204, 205, 206 }, b[] = { 1, 1, 1, 1, 1, 1, 1 };
+	const double zero[] = { 1, 1, 0, 1, 1, 1, 1 };
 	struct ratio r;
 
-	CHECK(stats_ratio(a, COUNT(a), b, COUNT(b), 1, &r) && !r.claim);
-	CHECK(!stats_ratio(a, 0, b, COUNT(b), 1, &r));
-	CHECK(!stats_ratio(a, COUNT(a), b, 0, 1, &r));
-	CHECK(!stats_ratio(a, COUNT(a), zero, COUNT(zero), 1, &r));
-}
-
-static void test_same_seed(void)
-{
-	const double a[] = { 1.1, 1.2, 0.9, 1.0, 1.3 }, b[] = { 1.0, 0.8, 1.1, 1.2, 0.9 };
-	struct ratio r, s;
-
-	stats_ratio(a, COUNT(a), b, COUNT(b), 7, &r);
-	stats_ratio(a, COUNT(a), b, COUNT(b), 7, &s);
-	CHECK(r.low == s.low && r.high == s.high);
+	CHECK(COUNT(a) < STATS_PAIRS_MIN);
+	CHECK(stats_of_pairs(a, b, COUNT(a), STATS_MISS, &r) && r.low > 100 && !r.claim);
+	CHECK(!stats_of_pairs(a, b, 1, STATS_MISS, &r));
+	CHECK(!stats_of_pairs(a, b, 0, STATS_MISS, &r));
+	CHECK(!stats_of_pairs(a, zero, COUNT(a), STATS_MISS, &r));
 }
 
 /* Made-up runs around 100: even, bell-shaped, with a long tail, and with two speeds. */
@@ -98,23 +108,30 @@ static double two_speeds(uint64_t *rng)
 static double (*const makers[])(uint64_t *rng) = { even, bell, long_tail, two_speeds };
 static const char *const maker_names[] = { "even", "bell", "long tail", "two speeds" };
 
+/* A machine that drifts: how fast it is now has much of how fast it was in the run before. */
+static double drift(double before, uint64_t *rng)
+{
+	return 0.61 * before + bell(rng) - 100;
+}
+
 /* How many of `tries` intervals hold the true ratio; *claims: of how many 1 is outside. */
-static unsigned int cover(double (*make)(uint64_t *rng), size_t n, double truth, unsigned int tries,
-			  unsigned int *claims)
+static unsigned int cover(double (*make)(uint64_t *rng), size_t n, double truth, double miss,
+			  unsigned int tries, unsigned int *claims)
 {
 	uint64_t rng = 42;
 	unsigned int covered = 0;
 
 	*claims = 0;
 	for (unsigned int t = 0; t < tries; t++) {
-		double a[20], b[20];
+		double a[20], b[20], machine = 0;
 		struct ratio r;
 
 		for (size_t i = 0; i < n; i++) {
-			a[i] = make(&rng) * truth;
-			b[i] = make(&rng);
+			machine = drift(machine, &rng);
+			a[i] = (make(&rng) + machine) * truth;
+			b[i] = make(&rng) + machine;
 		}
-		CHECK(stats_ratio(a, n, b, n, t, &r));
+		CHECK(stats_of_pairs(a, b, n, miss, &r));
 		covered += r.low <= truth && truth <= r.high;
 		*claims += r.claim;
 	}
@@ -127,17 +144,48 @@ static unsigned int cover(double (*make)(uint64_t *rng), size_t n, double truth,
  */
 static void test_coverage(void)
 {
-	const unsigned int tries = 200;
+	const unsigned int tries = 1000;
 
 	for (size_t m = 0; m < COUNT(makers); m++) {
-		size_t n = m ? STATS_CLAIM_MIN : 20;
-		unsigned int claims, covered = cover(makers[m], n, 1, tries, &claims);
+		unsigned int claims,
+			covered = cover(makers[m], STATS_PAIRS_MIN, 1, STATS_MISS, tries, &claims);
 
-		printf("%-10s n=%-2zu covered %u of %u, false claims %u\n", maker_names[m], n,
-		       covered, tries, claims);
+		printf("%-10s covered %u of %u, false claims %u\n", maker_names[m], covered, tries,
+		       claims);
 		CHECK(covered + claims == tries);
 		CHECK(covered >= tries * 93 / 100, ": %u of %u", covered, tries);
 	}
+}
+
+/* Many ratios of one table: at the corrected level hardly a table has a false claim. */
+static void test_many(void)
+{
+	const unsigned int tables = 100, ratios = 20;
+	unsigned int plain = 0, corrected = 0;
+	uint64_t rng = 5;
+
+	for (unsigned int t = 0; t < tables; t++) {
+		bool any_plain = false, any_corrected = false;
+
+		for (unsigned int k = 0; k < ratios; k++) {
+			double a[10], b[10];
+			struct ratio r;
+
+			for (size_t i = 0; i < 10; i++) {
+				a[i] = bell(&rng);
+				b[i] = bell(&rng);
+			}
+			CHECK(stats_of_pairs(a, b, 10, STATS_MISS, &r));
+			any_plain = any_plain || r.claim;
+			CHECK(stats_of_pairs(a, b, 10, STATS_MISS / ratios, &r));
+			any_corrected = any_corrected || r.claim;
+		}
+		plain += any_plain;
+		corrected += any_corrected;
+	}
+	printf("tables with a false claim: %u of %u, at the corrected level %u\n", plain, tables,
+	       corrected);
+	CHECK(plain > 40 && corrected <= 10, ": %u and %u", plain, corrected);
 }
 
 /* A difference that is there is found, and the larger, the surer. */
@@ -145,48 +193,33 @@ static void test_power(void)
 {
 	unsigned int half, none, all;
 
-	CHECK(cover(bell, 5, 1.5, 100, &all) >= 90 && all == 100, ": %u", all);
-	CHECK(cover(bell, 5, 1.1, 100, &half) >= 90);
-	cover(bell, 5, 1, 100, &none);
+	CHECK(cover(bell, 8, 1.5, STATS_MISS, 100, &all) >= 90 && all == 100, ": %u", all);
+	CHECK(cover(bell, 8, 1.06, STATS_MISS, 100, &half) >= 90);
+	cover(bell, 8, 1, STATS_MISS, 100, &none);
 	CHECK(none < half && half < all, ": %u %u %u", none, half, all);
 }
 
-static void test_ratio_of_ratios(void)
+/* What `accept-bench compare` asks: two runs of the same two things. */
+static void test_two(void)
 {
-	const double a[] = { 200, 206, 196, 202, 198 }, b[] = { 100, 103, 98, 101, 99 };
-	const double c[] = { 400, 412, 392, 404, 396 }, d[] = { 200, 206, 196, 202, 198 };
+	unsigned int covered = 0, tries = 1000;
+	uint64_t rng = 7;
 	struct ratio r;
 
-	CHECK(stats_ratio_of_ratios((struct sample[]){ { a, 5 }, { b, 5 }, { c, 5 }, { d, 5 } }, 1,
-				    &r));
-	CHECK(r.value == 1 && r.low < 1 && r.high > 1 && !r.claim);
-	CHECK(stats_ratio_of_ratios((struct sample[]){ { a, 5 }, { b, 5 }, { b, 5 }, { d, 5 } }, 1,
-				    &r));
-	CHECK(r.value == 4 && r.low > 3.5 && r.high < 4.5 && r.claim);
-	CHECK(!stats_ratio_of_ratios((struct sample[]){ { a, 5 }, { b, 0 }, { b, 5 }, { d, 5 } }, 1,
-				     &r));
-}
-
-/* What `accept-bench compare` asks: two runs of the same two things. */
-static void test_ratio_of_ratios_coverage(void)
-{
-	unsigned int covered = 0, tries = 100;
-	uint64_t rng = 7;
-
 	for (unsigned int t = 0; t < tries; t++) {
-		double v[4][5];
-		struct sample s[4];
-		struct ratio r;
+		double log_a[8], log_b[12];
 
-		for (size_t k = 0; k < 4; k++) {
-			for (size_t i = 0; i < 5; i++)
-				v[k][i] = bell(&rng) * (k % 2 ? 1 : 1.7);
-			s[k] = (struct sample){ v[k], 5 };
-		}
-		CHECK(stats_ratio_of_ratios(s, t, &r));
+		for (size_t i = 0; i < 8; i++)
+			log_a[i] = log(bell(&rng) * 1.7 / bell(&rng));
+		for (size_t i = 0; i < 12; i++)
+			log_b[i] = log(bell(&rng) * 1.7 / bell(&rng));
+		CHECK(stats_of_two(log_a, 8, log_b, 12, STATS_MISS, &r));
 		covered += !r.claim;
 	}
-	CHECK(covered >= 92, ": %u of %u", covered, tries);
+	CHECK(covered >= tries * 93 / 100 && covered < tries, ": %u of %u", covered, tries);
+	CHECK(!stats_of_two((double[]){ 1 }, 1, (double[]){ 1, 2 }, 2, STATS_MISS, &r));
+	CHECK(stats_of_two((double[]){ 1, 1 }, 2, (double[]){ 0, 0 }, 2, STATS_MISS, &r));
+	CHECK(fabs(r.value - M_E) < 1e-9 && !r.claim);
 }
 
 static void test_by_chance(void)
@@ -248,13 +281,13 @@ int main(void)
 {
 	test_summary();
 	test_no_difference();
-	test_clear_difference();
+	test_student();
+	test_drift();
 	test_too_few();
-	test_same_seed();
 	test_coverage();
+	test_many();
 	test_power();
-	test_ratio_of_ratios();
-	test_ratio_of_ratios_coverage();
+	test_two();
 	test_by_chance();
 	test_hist();
 	test_rng();

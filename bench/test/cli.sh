@@ -149,14 +149,16 @@ grep -q '^1 cells measured, 0 failed, 0 skipped, 0 were there already$' "$folder
 # The same records give the same bytes. A second path, made up, for there to be a picture.
 sed 's/"accept":"bare"/"accept":"haproxy"/' "$folder/resumed" >"$folder/second"
 for n in 1 2; do
-	mkdir "$folder/$n"
-	"$bench" report --in "$folder/dead.ndjson" --in "$folder/resumed" --in "$folder/second" \
-		--out "$folder/$n/results.md" \
-		--csv "$folder/$n/results.csv" --charts "$folder/$n" || complain 'no report'
+	mkdir -p "$folder/$n/all/plots"
+	(cd "$folder/$n" && "$bench_path" report --in ../dead.ndjson --in ../resumed --in ../second --out all/report.md \
+		--page results.md --csv all/results.csv --charts all/plots) || complain 'no report'
 done
 diff -r "$folder/1" "$folder/2" || failures=$((failures + 1))
-grep -q '</svg>' "$folder"/1/*.svg || complain 'no picture'
-grep -q '](rate-' "$folder/1/results.md" || complain 'the report does not show its picture'
+grep -q '</svg>' "$folder"/1/all/plots/*.svg || complain 'no picture'
+grep -q '](plots/paths-' "$folder/1/all/report.md" || complain 'the report does not show its picture'
+grep -q '](all/report.md)' "$folder/1/results.md" || complain 'the page does not name the report'
+expect 2 "--in is needed" report --flames "$folder" --out "$folder/out" --page "$folder/page"
+expect 1 "was named for two parts" report --in "$folder/resumed" --out "$folder/same" --page "$folder/same"
 mkdir "$folder/3"
 said=$(PATH=/nowhere "$bench" report --in "$folder/resumed" --in "$folder/second" \
 	--out "$folder/3/results.md" --charts "$folder/3" 2>&1)

@@ -17,15 +17,16 @@ COUNTS = {"epoll": 2.0, "accept4": 2.0, "multishot": 2.0, "install": 2.0, "dup":
 failures = 0
 
 
-def record(accept, workers, repetition, speed, count, kernel):
+def record(accept, workers, repetition, speed, cpu, count, kernel, pair):
     return {
         "schema": "accept-bench/1", "outcome": "ok", "reason": None,
         "environment": {"kernel_release": kernel, "virtualisation": "none", "cpus": 2, "cpu": "a CPU"},
         "run": {"seed": 1, "preset": "full", "command": ["accept-bench", "run"]},
         "cell": {"experiment": "paths", "accept": accept, "workers": workers, "fd_table": "shared",
                  "listener": "reuseport", "load": "storm", "repetition": repetition, "watched": True,
-                 "server_options": ""},
-        "server": {"cpu_us_per_connection": 1e6 / speed},
+                 "server_options": "", "pair": pair},
+        "server": {"cpu_us_per_connection": cpu},
+        "limit": {"client_cpu_share": 0.5, "server_cpu_share": 0.97, "late_share": 0, "by": "server"},
         "lock": {"instrument": "calls", "other_acquisitions_per_connection": count},
         "storm": {"load": {"load": "closed-loop", "protocol": "http", "concurrency": 64,
                            "close": "server-fin"},
@@ -33,17 +34,20 @@ def record(accept, workers, repetition, speed, count, kernel):
     }
 
 
-def run(seed, repetitions=5, level=1.0, factor=None, counts=None, kernel="9.9"):
-    """A run: 5 % of noise around 20000 connections/s, times `level`, and a path's own factor."""
+def run(seed, repetitions=8, level=1.0, factor=None, counts=None, kernel="9.9"):
+    """A run of pairs with epoll: 5 % of noise around 20000 connections/s, times `level`, and a path's own factor."""
     rng = random.Random(seed)
     counts = {**COUNTS, **(counts or {})}
     lines = []
-    for accept in ("epoll",) + PATHS:
+    for path in PATHS:
         for workers in (1, 2, 4):
             for repetition in range(1, repetitions + 1):
-                speed = 20000 * level * (factor or {}).get(accept, 1) * rng.gauss(1, 0.05)
-                lines.append(json.dumps(record(accept, workers, repetition, speed,
-                                               counts[accept] + rng.uniform(0, 0.004), kernel)))
+                for accept in ("epoll", path):
+                    speed = 20000 * level * (factor or {}).get(accept, 1)
+                    lines.append(json.dumps(record(
+                        accept, workers, repetition, speed * rng.gauss(1, 0.05),
+                        1e6 / speed * rng.gauss(1, 0.05), counts[accept] + rng.uniform(0, 0.004),
+                        kernel, f"{path} {workers}")))
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +86,7 @@ def main():
                "The two runs agree")
         expect("the same difference in both", pair(run(1, factor=faster), run(2, factor=faster)), 0,
                "Claims: 36 in A, 36 in B, 0 turned round")
-        expect("all slower, epoll as well", pair(run(1), run(2, level=0.6)), 0, "median 0.6")
+        expect("all slower, epoll as well", pair(run(1), run(2, level=0.6)), 0, "in B over A: median 0.")
         expect("a difference in one run", pair(run(1), run(2, factor=faster)), 1, "ratio apart",
                "do not agree")
         expect("claims turned round",
@@ -94,7 +98,11 @@ def main():
         expect("a count as good as the same", pair(run(1), run(2, counts={"dup": 1.01})), 0)
         few = run(1, repetitions=4)
         expect("too few runs", pair(few, run(2)), 0, "0 compared, 0 apart by more than their",
-               "36 had fewer than 5 runs")
+               "36 had fewer than 8 pairs")
+        client = [run(seed, factor=factor).replace('"client_cpu_share": 0.5', '"client_cpu_share": 0.95')
+                  for seed, factor in ((1, faster), (2, slower))]
+        expect("rates that the client limited", pair(*client), 1, "Claims: 18 in A, 18 in B, 18 turned round",
+               "18 are of rates that the server did not limit")
         blind = run(1, repetitions=4).replace("other_acquisitions", "nothing")
         expect("nothing to compare", pair(blind, blind), 1, "nothing to compare")
         expect("another machine", pair(run(1), run(2, kernel="9.10")), 1, "no machine in common")

@@ -27,6 +27,8 @@ OPTIONS = {
     "park": ["--rate-duration", "1500ms"],
     "latency": ["--rate-duration", "500ms"],
     "overhead": ["--experiments", "paths", "--overhead"],
+    # as precise as anything is: done after as few pairs as there may be
+    "pairs": ["--paths", "direct", "--workers", "1", "--pairs", "yes", "--precision", "100", "--repetitions", "30"],
 }
 # An acquisition more in every hundred connections would be one too many.
 NOISE = 0.01
@@ -42,7 +44,7 @@ def run(folder):
     out = os.path.join(folder, "records")
     done = subprocess.run(
         [BENCH, "run", "--server", SERVER, "--out", out, "--preset", "smoke", "--experiments",
-         EXPERIMENT if EXPERIMENT != "overhead" else "paths", *OPTIONS[EXPERIMENT]],
+         EXPERIMENT if EXPERIMENT not in ("overhead", "pairs") else "paths", *OPTIONS[EXPERIMENT]],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False, timeout=600)
     with open(out, encoding="ascii") as file:
         records = [json.loads(line) for line in file]
@@ -59,8 +61,21 @@ def good(records):
     return [r for r in records if r["outcome"] == "ok" and r["cell"]["accept"] != "storm-alone"]
 
 
+def check_limit(record):
+    """Who was the limit follows from the shares, and a share is one."""
+    limit, level = record["limit"], record["cell"]["level"]
+    for who in ("client", "server"):
+        share = limit[who + "_cpu_share"]
+        check(share is None and level == "idle" or 0 < share < 1.3, f"{who}'s share: {share}")
+    if level != "idle":
+        full = limit["client_cpu_share"] > 0.9 or limit["late_share"] > 0.01
+        server = "server" if limit["server_cpu_share"] > 0.9 else "neither"
+        check(limit["by"] == ("client" if full else server), f"{limit}")
+
+
 def check_common(record):
     cell = record["cell"]
+    check_limit(record)
     levels = {check["level"] for check in record["environment"]["preflight"]}
     check(levels and levels <= {"fatal", "hint", "info"}, f"preflight: {levels}")
     when = [r["when"] for r in record["server"]["readings"]]
@@ -151,6 +166,16 @@ def check_overhead(records):
         if not record["cell"]["watched"]:
             check(record["lock"]["instrument"] is None, "it was watched")
     check(cells and all(seen == {True, False} for seen in cells.values()), f"{cells}")
+
+
+def check_pairs(records):
+    pairs = len(records) // 2
+    check(8 <= pairs <= 20 and len(records) == 2 * pairs, f"{len(records)} runs of 8 pairs or some more")
+    for a, b in zip(records[::2], records[1::2]):
+        check(a["cell"]["pair"] == b["cell"]["pair"] == "paths: direct workers=1 fd-table=shared load=storm",
+              f"{a['cell']['pair']} and {b['cell']['pair']}")
+        check({a["cell"]["accept"], b["cell"]["accept"]} == {"epoll", "direct"}, "not a pair")
+        check(a["cell"]["repetition"] == b["cell"]["repetition"], "of two repetitions")
 
 
 def main():
