@@ -534,6 +534,11 @@ void http_next(struct http_request *r)
 		memset(r, 0, sizeof(*r));
 }
 
+bool http_is_head(const struct http_request *r)
+{
+	return r->method == HEAD;
+}
+
 bool http_is_last(const struct http_request *r)
 {
 	return r->status == 200 && r->close && !r->http10 && !r->has_length;

@@ -72,6 +72,9 @@ struct http_answer {
 struct http_answer http_answer(const struct http_request *request, bool draining);
 void http_next(struct http_request *request);
 
+/* Whether the answer to REQUEST has no body: HEAD. */
+bool http_is_head(const struct http_request *request);
+
 /*
  * Whether a client that keeps to RFC 9112, 9.6 sends nothing behind REQUEST: it has said "close"
  * itself. Old ones send an empty line behind a body nevertheless (RFC 9112, 2.2).

@@ -7,7 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -25,6 +25,7 @@
 #include "neighbours.h"
 #include "options.h"
 #include "probe.h"
+#include "signals.h"
 #include "worker.h"
 
 struct server {
@@ -36,10 +37,9 @@ struct server {
 	int shared_listener;	    /* -1 with one listener a worker */
 	unsigned listener_users;    /* of the shared one; the last worker shuts it down */
 	int signals;
-	int joined;	 /* an eventfd: every worker has ended */
 	int status;	 /* /proc/self/status */
 	int own_threads; /* all but those of io-wq */
-	int metrics;	 /* -1: none */
+	struct metrics metrics;
 	struct neighbours neighbours;
 };
 
@@ -48,6 +48,19 @@ struct server {
 static pthread_mutex_t ready_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ready_changed = PTHREAD_COND_INITIALIZER;
 static unsigned ready_workers, failed_workers;
+
+/*
+ * The last worker to end tells the main thread by a signal: that needs neither a thread that waits
+ * for them nor a descriptor, which a worker with a table of its own would not have.
+ */
+static unsigned running_workers;
+static pthread_t main_thread;
+
+static void worker_ended(void)
+{
+	if (__atomic_sub_fetch(&running_workers, 1, __ATOMIC_ACQ_REL) == 0)
+		pthread_kill(main_thread, SIGUSR2);
+}
 
 static void worker_ready(bool ok)
 {
@@ -177,30 +190,23 @@ static bool open_sockets(struct server *s)
 	s->shared_listener = shared ? fd : -1;
 	s->listener_users = o->workers;
 	s->port_holder = shared ? -1 : fd;
-	s->metrics = o->metrics_port ? metrics_open(o->metrics_port) : -1;
-	return !o->metrics_port || s->metrics >= 0;
+	return true;
 }
 
-static void open_signals(struct server *s)
+static bool start_metrics(struct server *s)
 {
-	sigset_t set;
+	const struct options *o = &s->options;
+	int fd = o->metrics_port ? metrics_open(o->metrics_port) : -1;
 
-	/*
-	 * Blocked before the workers start, so that they inherit it and only the signalfd gets
-	 * them.
-	 */
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	return !o->metrics_port ||
+	       (fd >= 0 && metrics_start(&s->metrics, fd, o, s->counters, o->workers));
+}
+
+static void open_own_files(struct server *s)
+{
+	s->signals = signals_open();
 	if (s->signals < 0)
 		die("signalfd: %s", strerror(errno));
-	s->joined = eventfd(0, EFD_CLOEXEC);
-	if (s->joined < 0)
-		die("eventfd: %s", strerror(errno));
 	s->status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 }
 
@@ -213,6 +219,7 @@ static void prepare_worker(struct server *s, unsigned i)
 	w->index = i;
 	w->cpu = o->pin ? nth_cpu(i) : -1;
 	w->ready = worker_ready;
+	w->ended = worker_ended;
 	w->options = o;
 	w->path = s->path;
 	w->max_conns = o->max_conns / o->workers;
@@ -242,6 +249,8 @@ static bool start_workers(struct server *s)
 	if (!s->workers || !s->counters)
 		die("no memory for %u workers", s->options.workers);
 	memset(s->workers, 0, s->options.workers * sizeof(*s->workers));
+	running_workers = s->options.workers;
+	main_thread = pthread_self();
 	for (i = 0; i < s->options.workers; i++)
 		prepare_worker(s, i);
 	/* One after the other: each reserves a range of numbers while nobody else opens anything.
@@ -317,80 +326,55 @@ static void stop_workers(struct server *s)
 	}
 }
 
-static void *join_workers(void *arg)
-{
-	struct server *s = arg;
-	eventfd_t one = 1;
-	unsigned i;
-
-	for (i = 0; i < s->options.workers; i++)
-		pthread_join(s->workers[i].thread, NULL);
-	if (write(s->joined, &one, sizeof(one)) < 0)
-		die("write to an eventfd: %s", strerror(errno));
-	return NULL;
-}
-
-/* Serves SIGUSR1 and scrapes until SIGTERM or SIGINT (true), or until the workers ended (false). */
+/* Serves SIGUSR1 until SIGTERM or SIGINT (true), or until the workers ended (false). */
 static bool wait_for_signal(struct server *s)
 {
-	struct pollfd polls[] = {
-		{ .fd = s->signals, .events = POLLIN },
-		{ .fd = s->joined, .events = POLLIN },
-		{ .fd = s->metrics, .events = POLLIN },
-	};
-
 	for (;;) {
 		struct signalfd_siginfo info;
+		ssize_t n = read(s->signals, &info, sizeof(info));
 
-		if (poll(polls, 3, -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			die("poll: %s", strerror(errno));
-		}
-		if (polls[1].revents)
-			return false;
-		if (polls[2].revents)
-			metrics_serve(s->metrics, s->counters, s->options.workers);
-		if (!polls[0].revents || read(s->signals, &info, sizeof(info)) != sizeof(info))
+		if (n < 0 && errno == EINTR)
 			continue;
-		if (info.ssi_signo != SIGUSR1)
+		if (n != sizeof(info))
+			die("read of a signalfd: %s", strerror(errno));
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return true;
-		print_totals(s, io_wq_threads(s));
+		if (info.ssi_signo == SIGUSR1)
+			print_totals(s, io_wq_threads(s));
+		else if (!__atomic_load_n(&running_workers, __ATOMIC_ACQUIRE))
+			return false;
 	}
 }
 
-/*
- * Drains. Another thread waits for the workers, so that this one can still be told to end at once.
- * Returns false if it was.
- */
+/* Drains; this thread can still be told to end at once. Returns false if it was. */
 static bool drain(struct server *s)
 {
-	pthread_t joiner;
+	unsigned i;
 
+	metrics_drain(&s->metrics);
 	stop_workers(s);
-	if (pthread_create(&joiner, NULL, join_workers, s))
-		die("no thread to wait for the workers with");
-	s->own_threads++;
 	if (wait_for_signal(s))
 		return false;
-	pthread_join(joiner, NULL);
+	for (i = 0; i < s->options.workers; i++)
+		pthread_join(s->workers[i].thread, NULL);
 	return true;
 }
 
 int main(int argc, char **argv)
 {
-	struct server s = { .port_holder = -1, .shared_listener = -1, .metrics = -1 };
+	struct server s = { .port_holder = -1, .shared_listener = -1 };
 	unsigned io_wq;
 	bool drained;
 
+	signals_begin();
 	options_parse(&s.options, argc, argv);
 	choose_path(&s);
 	fit_open_files(&s);
-	open_signals(&s);
+	open_own_files(&s);
 	/* Who puts connections over numbers of a range of its own leaves no gaps among others. */
 	if (!ballast_open(s.options.open_fds, s.path->uses_pool ? 0 : s.options.max_conns))
 		return EXIT_FAILED;
-	if (!open_sockets(&s) || !start_workers(&s) ||
+	if (!open_sockets(&s) || !start_workers(&s) || !start_metrics(&s) ||
 	    !neighbours_start(&s.neighbours, s.options.neighbours))
 		return EXIT_FAILED;
 	s.own_threads = count_threads(&s);
@@ -405,6 +389,7 @@ int main(int argc, char **argv)
 		_exit(EXIT_FAILED); /* the workers are still running: nothing may be taken from them
 				     */
 	}
+	metrics_end(&s.metrics);
 	neighbours_free(&s.neighbours);
 	free(s.workers);
 	free(s.counters);

@@ -7,11 +7,37 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "http.h"
 #include "message.h"
+
+enum {
+	CLIENTS = 16,	  /* at once; more wait in the queue */
+	LINGER_MS = 2000, /* for the end of the client's stream */
+	LOOK_MS = 100,	  /* at time limits, and whether there are descriptors again */
+};
+
+enum client_state { CLIENT_NONE, CLIENT_RECEIVING, CLIENT_SENDING, CLIENT_LINGERING };
+
+/* One request; the connection ends behind the answer. */
+struct client {
+	enum client_state state;
+	int fd;
+	uint64_t end_ms; /* when its time is over */
+	struct http_request http;
+	char *answer; /* owned */
+	size_t sent, len;
+};
+
+struct loop {
+	struct metrics *m;
+	bool draining;
+	struct client clients[CLIENTS];
+};
 
 int metrics_open(unsigned port)
 {
@@ -24,6 +50,7 @@ int metrics_open(unsigned port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) &&
+	    !setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) &&
 	    !bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, 16))
 		return fd;
 	say("--metrics-port %u: %s", port, strerror(errno));
@@ -32,47 +59,282 @@ int metrics_open(unsigned port)
 	return -1;
 }
 
-static void send_all(int fd, const char *data, size_t len)
+static uint64_t now_ms(void)
 {
-	while (len) {
-		ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+	struct timespec now;
 
-		if (n <= 0)
-			return; /* the client went away or took longer than its second */
-		data += n;
-		len -= (size_t)n;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- one client ------------------------------------------------------------------------------ */
+
+static void client_end(struct client *c)
+{
+	close(c->fd);
+	free(c->answer);
+	memset(c, 0, sizeof(*c));
+}
+
+static void write_metrics(FILE *out, const struct metrics *m, bool head)
+{
+	char *body = NULL;
+	size_t len = 0;
+	FILE *text = open_memstream(&body, &len);
+
+	if (!text)
+		return;
+	fprintf(text,
+		"# HELP process_start_time_seconds when this server was started\n"
+		"# TYPE process_start_time_seconds gauge\n"
+		"process_start_time_seconds %llu\n",
+		(unsigned long long)m->started_s);
+	counters_prometheus(text, m->blocks, m->n);
+	fclose(text);
+	fprintf(out,
+		"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n"
+		"Content-Length: %zu\r\nConnection: close\r\n\r\n",
+		len);
+	if (!head)
+		fwrite(body, 1, len, out);
+	free(body);
+}
+
+/* The request of C is complete, or refused. */
+static void make_answer(const struct metrics *m, struct client *c)
+{
+	FILE *out = open_memstream(&c->answer, &c->len);
+	struct http_answer refused;
+
+	if (!out) {
+		client_end(c);
+		return;
+	}
+	if (c->http.status == 200) {
+		write_metrics(out, m, http_is_head(&c->http));
+	} else {
+		refused = http_answer(&c->http, true);
+		fwrite(refused.data, 1, refused.len, out);
+	}
+	fclose(out);
+	c->state = CLIENT_SENDING;
+	c->end_ms = now_ms() + m->options->request_timeout_ms;
+}
+
+static void client_parse(const struct metrics *m, struct client *c, const char *data, size_t len)
+{
+	while (len && !c->http.status) {
+		size_t used = http_parse(&c->http, &m->options->limits, data, len);
+
+		data += used;
+		len -= used;
+		if (c->http.status == 100) {
+			struct http_answer go_on = http_answer(&c->http, true);
+
+			/* A few bytes on an empty socket: if they do not go, it is gone. */
+			send(c->fd, go_on.data, go_on.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+			http_next(&c->http);
+		}
+	}
+	if (c->http.status)
+		make_answer(m, c);
+}
+
+static bool not_yet(void)
+{
+	return errno == EAGAIN || errno == EINTR;
+}
+
+static void client_receive(const struct metrics *m, struct client *c)
+{
+	char data[4096];
+	ssize_t n = recv(c->fd, data, sizeof(data), MSG_DONTWAIT);
+
+	if (n < 0 && not_yet())
+		return;
+	if (n <= 0)
+		client_end(c);
+	else if (c->state == CLIENT_RECEIVING)
+		client_parse(m, c, data, (size_t)n);
+}
+
+static void client_send(struct client *c)
+{
+	ssize_t n = send(c->fd, c->answer + c->sent, c->len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0 && not_yet())
+		return;
+	if (n < 0) {
+		client_end(c);
+		return;
+	}
+	c->sent += (size_t)n;
+	if (c->sent < c->len)
+		return;
+	/* Not closed yet: with unread bytes that would be a reset, and the answer lost. */
+	shutdown(c->fd, SHUT_WR);
+	c->state = CLIENT_LINGERING;
+	c->end_ms = now_ms() + LINGER_MS;
+}
+
+static void client_time_out(const struct metrics *m, struct client *c)
+{
+	if (c->state == CLIENT_RECEIVING && c->http.started) {
+		c->http.status = 408;
+		make_answer(m, c);
+	} else {
+		client_end(c);
 	}
 }
 
-void metrics_serve(int listener, struct counters *const *blocks, unsigned n)
-{
-	struct timeval second = { .tv_sec = 1 };
-	char request[1024], header[160];
-	char *body = NULL;
-	size_t len = 0;
-	FILE *out;
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+/* ---- all of them ----------------------------------------------------------------------------- */
 
-	if (fd < 0) {
-		/* out of descriptors, say: the client is still there, no spin */
-		poll(NULL, 0, 100);
+static struct client *free_client(struct loop *l)
+{
+	unsigned i;
+
+	for (i = 0; i < CLIENTS; i++) {
+		if (l->clients[i].state == CLIENT_NONE)
+			return &l->clients[i];
+	}
+	return NULL;
+}
+
+/* False if nobody waits any more, or none can be taken now. */
+static bool accept_client(struct loop *l)
+{
+	struct client *c = free_client(l);
+
+	if (!c)
+		return false;
+	c->fd = accept4(l->m->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (c->fd < 0)
+		return false;
+	c->state = CLIENT_RECEIVING;
+	c->end_ms = now_ms() + l->m->options->request_timeout_ms;
+	return true;
+}
+
+static void stop_listening(struct loop *l)
+{
+	while (accept_client(l))
+		;
+	close(l->m->listener);
+	l->m->listener = -1;
+}
+
+static void serve(struct loop *l, const struct pollfd *polls)
+{
+	unsigned i;
+
+	for (i = 0; i < CLIENTS; i++) {
+		struct client *c = &l->clients[i];
+
+		if (c->state == CLIENT_NONE || !polls[i].revents)
+			continue;
+		if (c->state == CLIENT_SENDING)
+			client_send(c);
+		else
+			client_receive(l->m, c);
+	}
+	for (i = 0; i < CLIENTS; i++) {
+		if (l->clients[i].state != CLIENT_NONE && now_ms() >= l->clients[i].end_ms)
+			client_time_out(l->m, &l->clients[i]);
+	}
+}
+
+/* The listener's readiness is looked at LOOK_MS later if it could not be used: no spin. */
+static bool wait_for_any(struct loop *l, struct pollfd *polls, bool pause)
+{
+	bool listens = l->m->listener >= 0 && !pause && free_client(l);
+	bool timed = pause;
+	eventfd_t ignored;
+	unsigned i;
+
+	for (i = 0; i < CLIENTS; i++) {
+		const struct client *c = &l->clients[i];
+
+		timed |= c->state != CLIENT_NONE;
+		polls[i].fd = c->state == CLIENT_NONE ? -1 : c->fd;
+		polls[i].events = c->state == CLIENT_SENDING ? POLLOUT : POLLIN;
+	}
+	polls[CLIENTS] = (struct pollfd){ .fd = listens ? l->m->listener : -1, .events = POLLIN };
+	polls[CLIENTS + 1] = (struct pollfd){ .fd = l->m->wake, .events = POLLIN };
+	if (poll(polls, CLIENTS + 2, timed ? LOOK_MS : -1) < 0)
+		return false; /* EINTR, or out of memory: looked at again */
+	if (polls[CLIENTS + 1].revents)
+		eventfd_read(l->m->wake, &ignored);
+	return true;
+}
+
+static void *metrics_main(void *arg)
+{
+	struct loop l = { .m = arg };
+	struct pollfd polls[CLIENTS + 2] = { 0 };
+	bool pause = false;
+	unsigned i;
+
+	while (!__atomic_load_n(&l.m->end, __ATOMIC_ACQUIRE)) {
+		if (!wait_for_any(&l, polls, pause)) {
+			poll(NULL, 0, LOOK_MS);
+			continue;
+		}
+		serve(&l, polls);
+		pause = polls[CLIENTS].revents && !accept_client(&l);
+		if (l.m->listener >= 0 && __atomic_load_n(&l.m->drain, __ATOMIC_ACQUIRE))
+			stop_listening(&l);
+	}
+	for (i = 0; i < CLIENTS; i++) {
+		if (l.clients[i].state != CLIENT_NONE)
+			client_end(&l.clients[i]);
+	}
+	return NULL;
+}
+
+bool metrics_start(struct metrics *m, int listener, const struct options *options,
+		   struct counters *const *blocks, unsigned n)
+{
+	int ret;
+
+	*m = (struct metrics){
+		.options = options,
+		.blocks = blocks,
+		.n = n,
+		.listener = listener,
+		.wake = eventfd(0, EFD_CLOEXEC),
+		.started_s = (uint64_t)time(NULL),
+	};
+	ret = m->wake < 0 ? errno : pthread_create(&m->thread, NULL, metrics_main, m);
+	if (ret) {
+		say("--metrics-port %u: %s", options->metrics_port, strerror(ret));
+		return false;
+	}
+	m->running = true;
+	pthread_setname_np(m->thread, "metrics");
+	return true;
+}
+
+static void wake(struct metrics *m, bool *flag)
+{
+	if (!m->running)
 		return;
-	}
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second));
-	out = open_memstream(&body, &len);
-	if (out && recv(fd, request, sizeof(request), 0) > 0) {
-		counters_prometheus(out, blocks, n);
-		fclose(out);
-		snprintf(header, sizeof(header),
-			 "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n"
-			 "Content-Length: %zu\r\nConnection: close\r\n\r\n",
-			 len);
-		send_all(fd, header, strlen(header));
-		send_all(fd, body, len);
-	} else if (out) {
-		fclose(out);
-	}
-	free(body);
-	close(fd);
+	__atomic_store_n(flag, true, __ATOMIC_RELEASE);
+	eventfd_write(m->wake, 1);
+}
+
+void metrics_drain(struct metrics *m)
+{
+	wake(m, &m->drain);
+}
+
+void metrics_end(struct metrics *m)
+{
+	if (!m->running)
+		return;
+	wake(m, &m->end);
+	pthread_join(m->thread, NULL);
+	if (m->listener >= 0)
+		close(m->listener);
+	close(m->wake);
+	m->running = false;
 }

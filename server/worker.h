@@ -35,6 +35,8 @@ struct worker {
 	pthread_t thread;
 	/* Called by the worker once: it listens, or, with OK false, has said why it cannot. */
 	void (*ready)(bool ok);
+	/* Called by the worker when it has drained and given up everything. */
+	void (*ended)(void);
 
 	/* The main thread sets STOP, then writes to WAKE, an eventfd. */
 	int wake;

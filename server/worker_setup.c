@@ -177,5 +177,6 @@ void *worker_main(void *arg)
 	if (!w->path->run)
 		ring_free(&w->ring);
 	conn_table_free(&w->conns);
+	w->ended();
 	return NULL;
 }

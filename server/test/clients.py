@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 
 from harness import (BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually, eventually_clean,
@@ -675,24 +675,176 @@ def test_echo():
         check_clean(s)
 
 
+def metrics_port():
+    return random.randrange(10000, 30000)  # none that the kernel hands out to others by itself
+
+
+def scrape(port):
+    return subprocess.run(["curl", "-sSf", f"http://127.0.0.1:{port}/metrics"], check=True,
+                          capture_output=True, timeout=30).stdout.decode()
+
+
 def test_metrics():
-    port = random.randrange(10000, 30000)  # none that the kernel hands out to others by itself
+    port = metrics_port()
     with server("--metrics-port", str(port)) as s:
         with s.connect() as c:
             ask(c)
         for _ in range(2):
-            text = subprocess.run(["curl", "-sSf", f"http://127.0.0.1:{port}/metrics"], check=True,
-                                  capture_output=True, timeout=10).stdout.decode()
+            text = scrape(port)
             check('accept_server_requests_total{worker="1"}' in text, text)
             served = sum(int(line.split()[1]) for line in text.splitlines()
                          if line.startswith("accept_server_requests_total{"))
             check(served == 1, f"{served} requests")
             check("# TYPE accept_server_conns_now gauge" in text, "a gauge is no gauge")
+            check("\nprocess_start_time_seconds 1" in text, "not when it was started")
         try:
             socket.create_connection(("127.0.0.2", port), timeout=5).close()
             check(False, "another address than 127.0.0.1 is served")
         except ConnectionRefusedError:
             pass
+
+
+def test_hostile_scrapes():
+    """The parser, the limits and the careful end of a connection are those of the rest."""
+    port = metrics_port()
+    scrapes = {
+        "nonsense": (400, [b"nonsense\r\n\r\n" + b"x" * 10000]),
+        "PUT": (405, [b"PUT / HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 100000]),
+        "a long header": (431, [b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 20000]),
+        "a header of 3 KB": (200, [b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 3000 + b"\r\n\r\n"]),
+        "two segments": (200, [GET[:12], GET[12:]]),
+        "a byte at a time": (200, [GET[i:i + 1] for i in range(len(GET))]),
+        "more behind it": (200, [GET + b"x" * 20000]),
+        "half a request": (408, [GET[:20]]),
+        "a body with permission": (200, [b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n", b"ab"]),
+    }
+    with server("--metrics-port", str(port), "--request-timeout", "1s") as s:
+        # Half of the places are taken by clients that say nothing.
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]
+        for what, (want, segments) in scrapes.items():
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
+                for segment in segments:
+                    c.sendall(segment)
+                    time.sleep(0.01)
+                data = read_to_end(c, what)
+                check(data.startswith(b"HTTP/1.1 %d " % want), f"{what}: {data[:100]!r}")
+                check(want != 200 or b"accept_server_accepts_total" in data, f"{what}: {data!r}")
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
+            c.sendall(GET.replace(b"GET", b"HEAD"))
+            check(read_to_end(c, "HEAD").endswith(b"\r\n\r\n"), "HEAD is answered with a body")
+        for c in silent:
+            c.settimeout(10)
+            check(read_to_end(c, "silent") == b"", "who says nothing gets something")
+        # More than can be answered at once, all of them silent: the main thread does not mind.
+        silent += [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]
+        began = time.monotonic()
+        s.end()
+        check(time.monotonic() - began < 5, "silent clients hold up the end")
+
+
+def test_restart_with_metrics():
+    """The second server starts while the first still runs, and has the port to itself once that drains."""
+    port = metrics_port()
+    with server("--metrics-port", str(port)) as first:
+        with first.connect() as c:
+            ask(c)
+            with server("--metrics-port", str(port)) as second:
+                c.sendall(GET[:10])
+                time.sleep(0.2)
+                first.process.send_signal(signal.SIGTERM)
+                eventually(lambda: refused(first), "it does not drain")
+                for _ in range(20):
+                    text = scrape(port)
+                    accepts = sum(int(line.split()[1]) for line in text.splitlines()
+                                  if line.startswith("accept_server_accepts_total{"))
+                    check(accepts == 0, "the first one is still asked")
+                c.sendall(GET[10:])
+                check(read_answer(c)[0] == 200, "not served")
+                first.wait()
+                second.end()
+
+
+def test_drain_without_memory():
+    """All that a drain needs is there from the start: no thread can be made any more."""
+    if "ACCEPT_TEST_SANITIZED" in os.environ:  # a sanitizer needs memory for itself
+        return
+    with server() as s:
+        with s.connect() as c:
+            ask(c)
+            _, hard = resource.prlimit(s.pid, resource.RLIMIT_AS)
+            resource.prlimit(s.pid, resource.RLIMIT_AS, (4096, hard))
+            c.sendall(GET[:10])
+            time.sleep(0.1)
+            s.process.send_signal(signal.SIGTERM)
+            eventually(lambda: refused(s), "it does not drain")
+            c.sendall(GET[10:])
+            check(read_answer(c)[0] == 200, "a begun request is lost")
+        s.wait()
+
+
+def started_with(setup, command="exec \"$@\""):
+    """The server as a shell script starts it that has done SETUP before."""
+    return subprocess.Popen(["bash", "-c", f"{setup}; {command}", "sh", BINARY, "--port", "0", "--accept", PATH,
+                             "--workers", "1"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+
+
+def test_early_signals():
+    """Those that come before the server is ready wait until it is: SIGUSR1 ends nothing, SIGTERM drains."""
+    for delay in (0, 0.001, 0.002, 0.004, 0.008, 0.02):
+        p = started_with(":")
+        # Until the exec it is the shell, which these would end.
+        eventually(lambda p=p: os.path.basename(os.readlink(f"/proc/{p.pid}/exe")).startswith("accept-server"),
+                   "not executed")
+        time.sleep(delay)
+        status = [line.split()[1] for line in open(f"/proc/{p.pid}/status", encoding="ascii")
+                  if line.startswith(("SigBlk", "SigIgn"))]
+        if not int(status[0], 16) & 1 << (signal.SIGTERM - 1):
+            p.kill()  # main() has not been reached
+            p.communicate()
+            continue
+        p.send_signal(signal.SIGUSR1)
+        p.send_signal(signal.SIGTERM)
+        out, err = p.communicate(timeout=30)
+        check(p.returncode == 0 and b"\ntotals " in out, f"{delay}: {p.returncode}: {out!r} {err!r}")
+
+
+def test_inherited_signals():
+    """What the parent has ignored or blocked, a log at its limit and a reader that is gone: it drains all the same."""
+    for setup, command in (("trap '' TERM INT USR1", 'exec "$@"'), (":", 'exec "$@" >&-'),
+                           ("exec 2>/dev/full", 'exec "$@"')):
+        p = started_with(setup, command)
+        if ">&-" in command:
+            time.sleep(1)
+        else:
+            p.stdout.readline()
+        p.send_signal(signal.SIGTERM)
+        p.communicate(timeout=30)
+        check(p.returncode == (1 if ">&-" in command else 0), f"{setup}; {command}: {p.returncode}")
+    # Signals are the first thing that is seen to: so nothing that is written can end it.
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run([BINARY, "--help"], stdout=write_end, check=False, timeout=30)
+    os.close(write_end)
+    check(done.returncode >= 0, f"ended by signal {-done.returncode}")
+
+
+def test_log_at_its_limit():
+    """SIGXFSZ: nothing more can be written, and it goes on serving."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = os.path.join(folder, "log")
+        p = started_with(f"ulimit -f 1; exec >{log} 2>&1")
+        eventually(lambda: os.path.exists(log) and "listen=" in open(log, encoding="ascii").read(), "no first line")
+        address = open(log, encoding="ascii").read().split("listen=")[1].split()[0].rsplit(":", 1)
+        for _ in range(10):
+            p.send_signal(signal.SIGUSR1)
+            time.sleep(0.05)
+        with socket.create_connection((address[0], int(address[1])), timeout=10) as c:
+            check(ask(c)[0] == 200, "not served")
+        check(os.path.getsize(log) == 1024, f"{os.path.getsize(log)} bytes of log")
+        p.send_signal(signal.SIGTERM)
+        p.communicate(timeout=30)
+        check(p.returncode == 1, f"{p.returncode}: the last totals were not written")
 
 
 def test_curl():

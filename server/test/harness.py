@@ -228,9 +228,9 @@ def read_to_end(client, what):
                 return data
             data += more
     except ConnectionResetError:
-        raise Failure(f"{what}: a reset behind {data!r}") from None
+        raise Failure(f"{what}: a reset behind {data[:200]!r}") from None
     except TimeoutError:
-        raise Failure(f"{what}: still open behind {data!r}") from None
+        raise Failure(f"{what}: still open behind {data[:200]!r}") from None
 
 
 def is_closed(client):
