@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""
+Checks an example: an echo server that prints its address first.
+
+    check.py PROGRAM ACCEPT-BENCH
+
+Every connection sends random bytes of its own and must get exactly those back: under load, in more connections than the
+program takes at once, from clients that leave in every way, and while its DUPs fail. Then no socket may be left over.
+Exits 77 if this kernel does not have what the program needs.
+"""
+
+import json
+import os
+import platform
+import random
+import re
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+PROGRAM, BENCH = sys.argv[1:3]
+# User-mode Linux runs nothing but this test, so there each socket of the kernel is one of ours.
+ALONE = "-um" in platform.release()
+
+
+class Failure(Exception):
+    """What was found wrong."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+def eventually(condition, message, seconds=30.0):
+    """Waits until condition() is true. MESSAGE is a function: it describes how things are in the end."""
+    end = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < end, f"not within {seconds} s: {message()}")
+        time.sleep(0.05)
+
+
+def sockstat():
+    """The TCP sockets of the kernel that are in use, orphaned, or have not been freed."""
+    with open("/proc/net/sockstat", encoding="ascii") as file:
+        line = next(line for line in file if line.startswith("TCP:"))
+    words = line.split()[1:]
+    return {name: int(value) for name, value in zip(words[::2], words[1::2]) if name in ("inuse", "orphan", "alloc")}
+
+
+class Example:
+    """The program, started, and what the kernel says about it."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([PROGRAM, "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        ready, _, _ = select.select([self.process.stdout], [], [], 60)
+        first = self.process.stdout.readline().decode() if ready else ""
+        match = re.search(r"127\.0\.0\.1:(\d+)", first)
+        if not match:
+            self.process.kill()
+            err = self.process.communicate()[1].decode()
+            if self.process.returncode == 77:
+                print(err, end="")
+                sys.exit(77)
+            raise Failure(f"no address in its first line {first!r}: {err}")
+        self.port = int(match[1])
+        self.pid = self.process.pid
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def storm(self, connections, concurrency, close, requests=3):
+        """ACCEPT-BENCH's client compares what comes back, byte by byte."""
+        storm = subprocess.run(
+            [BENCH, "storm", "--connect", f"127.0.0.1:{self.port}", "--protocol", "echo", "--close", close,
+             "--connections", str(connections), "--concurrency", str(concurrency), "--requests", str(requests),
+             "--timeout", "60s"], stdout=subprocess.PIPE, check=False)
+        check(storm.returncode == 0, f"storm ended with {storm.returncode}: {storm.stdout[-2000:]}")
+        result = json.loads(storm.stdout)
+        result = result.get("result", result)
+        check(result["good"] == connections and result["failed"] == 0,
+              f"{result['good']} of {connections} were good: {result['errors']}")
+
+    def sockets(self):
+        """Sockets in its table of file descriptors, and in the slots of its rings."""
+        folder = f"/proc/{self.pid}"
+        fds, slots = 0, 0
+        for name in os.listdir(f"{folder}/fd"):
+            try:
+                link = os.readlink(f"{folder}/fd/{name}")
+                fds += link.startswith("socket:")
+                if link == "anon_inode:[io_uring]":
+                    with open(f"{folder}/fdinfo/{name}", encoding="ascii") as file:
+                        slots += len(re.findall(r"^ *\d+: socket:", file.read(), re.MULTILINE))
+            except FileNotFoundError:
+                pass
+        return fds, slots
+
+    def of_port(self):
+        """How many sockets of the kernel have its port at either end, those in TIME_WAIT aside."""
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            rows = [line.split()[1:4] for line in file]
+        port = f":{self.port:04X}"
+        return sum((local.endswith(port) or remote.endswith(port)) and state != "06" for local, remote, state in rows)
+
+    def check_clean(self, own=1):
+        """All clients have gone: what is parked goes too, and the listener remains."""
+        eventually(lambda: self.sockets() == (own, 0), lambda: "sockets in fds and slots: {}, {}".format(*self.sockets()))
+        eventually(lambda: self.of_port() == own, lambda: f"{self.of_port()} sockets have its port, not {own}")
+        if ALONE:
+            want = {"inuse": own, "orphan": 0, "alloc": own}
+            eventually(lambda: sockstat() == want, lambda: f"sockstat: {sockstat()}, not {want}")
+
+    def end(self):
+        check(self.process.poll() is None, f"it has ended with {self.process.returncode}")
+        self.process.send_signal(signal.SIGTERM)
+        err = self.process.communicate(timeout=30)[1].decode()
+        eventually(lambda: self.of_port() == 0, lambda: f"{self.of_port()} sockets are left over")
+        if ALONE:
+            want = {"inuse": 0, "orphan": 0, "alloc": 0}
+            eventually(lambda: sockstat() == want, lambda: f"sockstat: {sockstat()}, not {want}")
+        return err
+
+
+def receive(client, length):
+    data = b""
+    while len(data) < length:
+        more = client.recv(length - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def test_load(example):
+    example.storm(10000, 100, "client-fin")
+    example.storm(5000, 100, "client-rst", requests=1)
+
+
+def test_more_than_it_takes(example):
+    """Those for whom there is no room yet wait, and are served."""
+    example.storm(5000, 900, "client-fin")
+
+
+def test_half_close(example):
+    """What was sent before the end of the stream comes back, all of it."""
+    for size in (0, 1, 5000, 300000):
+        data = random.randbytes(size)
+        with example.connect() as client:
+            writer = threading.Thread(target=lambda c=client, d=data: (c.sendall(d), c.shutdown(socket.SHUT_WR)))
+            writer.start()
+            back = receive(client, size)
+            check(back == data, f"{len(back)} of {size} bytes came back, or others")
+            check(client.recv(1) == b"", "bytes that nobody sent")
+            writer.join()
+
+
+def test_slow_reader(example):
+    """A client that does not read is waited for, not lost."""
+    data = random.randbytes(4000000)
+    with example.connect() as client:
+        writer = threading.Thread(target=lambda: client.sendall(data))
+        writer.start()
+        time.sleep(1)
+        check(receive(client, len(data)) == data, "not the bytes that were sent")
+        writer.join()
+
+
+def test_silent(example):
+    """A client that says nothing is cut off, one that goes on talking is not."""
+    with example.connect() as silent, example.connect() as talking:
+        began = time.monotonic()
+        silent.settimeout(1)
+        while True:
+            talking.sendall(b"x")
+            check(talking.recv(1) == b"x", "a client that talks was cut off")
+            try:
+                check(silent.recv(1) == b"", "bytes that nobody sent")
+                break
+            except TimeoutError:
+                check(time.monotonic() - began < 30, "a silent client is kept")
+        check(time.monotonic() - began > 3, "a silent client is cut off at once")
+
+
+def try_echo(example):
+    """Whether the connection was served. It may be turned away; other bytes it must not get."""
+    data = random.randbytes(100)
+    try:
+        with example.connect() as client:
+            client.sendall(data)
+            back = receive(client, len(data))
+            check(back in (b"", data), "not the bytes that were sent")
+            return back == data
+    except ConnectionError:
+        return False
+
+
+def test_failing_dup(example):
+    """With a lower limit, DUP fails with EBADF for the fds beyond it. The others are used, and all of them later."""
+    soft, hard = resource.prlimit(example.pid, resource.RLIMIT_NOFILE)
+    with example.connect() as before:
+        before.sendall(b"a")
+        check(before.recv(1) == b"a", "not served")
+        resource.prlimit(example.pid, resource.RLIMIT_NOFILE, (64, hard))
+        check(not any(try_echo(example) for _ in range(20)), "served on an fd beyond the limit")
+        resource.prlimit(example.pid, resource.RLIMIT_NOFILE, (64 + 10, hard))
+        check(any(try_echo(example) for _ in range(500)), "not served, and 9 fds are good")
+        check(all(try_echo(example) for _ in range(20)), "not served, on an fd that is good")
+        before.sendall(b"b")
+        check(before.recv(1) == b"b", "lost its own connection")
+        resource.prlimit(example.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    example.storm(2000, 600, "client-fin")
+
+
+def main(tests):
+    example = Example()
+    failed = 0
+    for test in tests:
+        began = time.monotonic()
+        try:
+            test(example)
+            example.check_clean()
+            verdict = "ok"
+        except (Failure, OSError) as error:
+            verdict = f"FAILED: {type(error).__name__}: {error}"
+            failed += 1
+        print(f"{test.__name__} ({time.monotonic() - began:.1f} s): {verdict}", flush=True)
+    try:
+        print(*sorted(set(example.end().splitlines()))[:5], sep="\n")
+    except Failure as error:
+        print(f"at the end: FAILED: {error}")
+        failed += 1
+    sys.exit(1 if failed else 0)
+
+
+main([test_load, test_more_than_it_takes, test_half_close, test_slow_reader, test_silent, test_failing_dup])
