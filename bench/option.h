@@ -28,7 +28,7 @@ enum option_kind {
 	OPTION_COUNTS,	/* struct count_list: 1,2,4 */
 };
 
-#define LIST_MAX 16
+#define LIST_MAX 24
 
 struct count_list {
 	size_t n;

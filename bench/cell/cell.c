@@ -288,12 +288,16 @@ static bool start_server(struct measurement *m)
 
 static bool start_peer(struct measurement *m)
 {
+	char version[CHILD_LINE_MAX];
 	json_t *command = json_array();
-	enum server_verdict verdict =
-		peer_start(&m->server, m->cell->accept, m->cell->workers,
-			   cpus_or_null(m->server_cpus), command, m->why, sizeof(m->why));
+	enum server_verdict verdict = peer_start(&m->server, m->cell->accept, m->cell->workers,
+						 cpus_or_null(m->server_cpus), command, version,
+						 sizeof(version), m->why, sizeof(m->why));
 
 	json_object_set_new(m->record, "server", json_pack("{s:o}", "command", command));
+	if (*version)
+		json_object_set_new(json_object_get(m->record, "server"), "version",
+				    json_string(version));
 	m->unsupported = verdict == SERVER_UNSUPPORTED;
 	m->has_server = verdict == SERVER_READY;
 	return m->has_server;

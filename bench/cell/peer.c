@@ -16,9 +16,19 @@
 #define READY_STEP_NS  20000000LL
 #define CONFIG_MAX     4096
 
+/* What a configuration depends on. */
+struct setting {
+	const char *folder;
+	unsigned int workers, port;
+	double version; /* 2.6 of "2.6.12" */
+	bool own_tables;
+};
+
 /* One process for one worker, so that its CPU time and its fd table are the server's. */
-static void nginx_config(FILE *out, const char *folder, unsigned int workers, unsigned int port)
+static void nginx_config(FILE *out, const struct setting *s)
 {
+	const char *folder = s->folder;
+
 	fprintf(out,
 		"daemon off;\n"
 		"master_process %s;\n"
@@ -29,6 +39,7 @@ static void nginx_config(FILE *out, const char *folder, unsigned int workers, un
 		"events { worker_connections 16384; }\n"
 		"http {\n"
 		"	access_log off;\n"
+		"	server_tokens off;\n"
 		"	keepalive_requests 1000000;\n"
 		"	client_body_temp_path %s/1;\n"
 		"	proxy_temp_path %s/2;\n"
@@ -41,14 +52,23 @@ static void nginx_config(FILE *out, const char *folder, unsigned int workers, un
 		"		location / { return 200 \"hello, world\\n\"; }\n"
 		"	}\n"
 		"}\n",
-		workers > 1 ? "on" : "off", workers, folder, folder, folder, folder, folder, folder,
-		port);
+		s->workers > 1 ? "on" : "off", s->workers, folder, folder, folder, folder, folder,
+		folder, s->port);
 }
 
-static void haproxy_config(FILE *out, const char *folder, unsigned int workers, unsigned int port)
+#define SHARDS_SINCE 2.5
+#define TABLES_SINCE 3.5
+
+static void haproxy_config(FILE *out, const struct setting *s)
 {
+	fprintf(out, "global\n");
+	if (s->own_tables)
+		fprintf(out,
+			"	expose-experimental-directives\n"
+			"	thread-groups %u\n"
+			"	tune.fd.tables per-thread-group\n",
+			s->workers);
 	fprintf(out,
-		"global\n"
 		"	nbthread %u\n"
 		"	maxconn 8192\n"
 		"defaults\n"
@@ -57,21 +77,30 @@ static void haproxy_config(FILE *out, const char *folder, unsigned int workers, 
 		"	timeout server 30s\n"
 		"	timeout connect 5s\n"
 		"frontend hello\n"
-		"	bind 127.0.0.1:%u backlog 4096\n"
+		"	bind 127.0.0.1:%u backlog 4096%s\n"
 		"	http-request return status 200 content-type text/plain file %s/body\n",
-		workers, port, folder);
+		s->workers, s->port, s->version >= SHARDS_SINCE ? " shards by-thread" : "",
+		s->folder);
 }
 
 static const struct peer {
 	const char *name;
-	void (*config)(FILE *out, const char *folder, unsigned int workers, unsigned int port);
+	const char *program, *variable; /* which the environment can name another one by */
+	void (*config)(FILE *out, const struct setting *s);
 	const char *
 		arguments[4]; /* CONFIG stands for the file's path; of the bare loop: its options */
+	bool own_tables;
 } peers[] = {
-	{ "nginx", nginx_config, { "nginx", "-c", "CONFIG", NULL } },
-	{ "haproxy", haproxy_config, { "haproxy", "-db", "-f", "CONFIG" } },
-	{ "bare", NULL, { NULL } },
-	{ "bare-tuned", NULL, { "--tuned", NULL } },
+	{ "nginx", "nginx", "NGINX", nginx_config, { "-c", "CONFIG", NULL }, false },
+	{ "haproxy", "haproxy", "HAPROXY", haproxy_config, { "-db", "-f", "CONFIG", NULL }, false },
+	{ "haproxy-tables",
+	  "haproxy",
+	  "HAPROXY",
+	  haproxy_config,
+	  { "-db", "-f", "CONFIG", NULL },
+	  true },
+	{ "bare", NULL, NULL, NULL, { NULL }, false },
+	{ "bare-tuned", NULL, NULL, NULL, { "--tuned", NULL }, false },
 };
 
 static const struct peer *find(const char *name)
@@ -121,14 +150,20 @@ static bool write_file(const char *folder, const char *name, const char *text)
 	return !fclose(out);
 }
 
-static bool write_config(const struct peer *peer, struct server *server, unsigned int workers)
+static bool write_config(const struct peer *peer, struct server *server, unsigned int workers,
+			 double version)
 {
+	const struct setting setting = { .folder = server->folder,
+					 .workers = workers,
+					 .port = ntohs(server->address.sin_port),
+					 .version = version,
+					 .own_tables = peer->own_tables };
 	char text[CONFIG_MAX] = "";
 	FILE *out = fmemopen(text, sizeof(text), "w");
 
 	if (!out)
 		return false;
-	peer->config(out, server->folder, workers, ntohs(server->address.sin_port));
+	peer->config(out, &setting);
 	fclose(out);
 	return write_file(server->folder, "config", text) &&
 	       write_file(server->folder, "body", BODY);
@@ -182,30 +217,78 @@ static enum server_verdict start_bare(const struct peer *peer, struct server *se
 	return server_start(server, argv, cpus, why, why_len);
 }
 
-static enum server_verdict start_peer(const struct peer *peer, struct server *server,
-				      unsigned int workers, const char *cpus, json_t *command,
-				      char *why, size_t why_len)
+static const char *program_of(const struct peer *peer)
 {
-	char config[512], *argv[5] = { NULL };
+	const char *named = getenv(peer->variable);
+
+	return named && *named ? named : peer->program;
+}
+
+/* "HAProxy version 2.6.12-1+deb12u2 ...", "nginx version: nginx/1.22.1" */
+static double parse_version(const char *line)
+{
+	const char *at = strstr(line, "nginx/");
+
+	at = at ? at + strlen("nginx/") : strstr(line, "version ");
+	return at ? strtod(at + strcspn(at, "0123456789"), NULL) : 0;
+}
+
+/* What the program says of itself: 0, or -errno when it cannot be started. */
+static int ask_version(const char *program, char *line, size_t size)
+{
+	char copy[512], option[] = "-v", *argv[] = { copy, option, NULL };
+	struct child child;
 	int ret;
 
+	snprintf(copy, sizeof(copy), "%s", program);
+	ret = child_start(&child, argv, NULL, CHILD_MERGED);
+	if (ret < 0)
+		return ret;
+	if (child_read_line(&child, line, size, READY_LIMIT_NS) != 1)
+		line[0] = '\0';
+	child_kill(&child);
+	return 0;
+}
+
+static enum server_verdict start_peer(const struct peer *peer, struct server *server,
+				      unsigned int workers, const char *cpus, json_t *command,
+				      char *version, size_t version_len, char *why, size_t why_len)
+{
+	char config[512], program[512], *argv[6] = { program, NULL };
+	int ret;
+
+	snprintf(program, sizeof(program), "%s", program_of(peer));
+	ret = ask_version(program, version, version_len);
+	if (ret < 0) {
+		snprintf(why, why_len, "cannot start %s: %s", program, strerror(-ret));
+		return ret == -ENOENT ? SERVER_UNSUPPORTED : SERVER_FAILED;
+	}
+	if (peer->own_tables && parse_version(version) < TABLES_SINCE) {
+		snprintf(
+			why, why_len,
+			"fd tables of its own take haproxy %.1f, and this one is '%.100s'; HAPROXY=FILE "
+			"names another one",
+			TABLES_SINCE, version);
+		return SERVER_UNSUPPORTED;
+	}
 	snprintf(server->folder, sizeof(server->folder), "/tmp/accept-bench.XXXXXX");
 	if (!mkdtemp(server->folder) || !free_port(&server->address) ||
-	    !write_config(peer, server, workers)) {
+	    !write_config(peer, server, workers, parse_version(version))) {
 		snprintf(why, why_len, "cannot prepare %s in %s: %s", peer->name, server->folder,
 			 strerror(errno));
 		return SERVER_FAILED;
 	}
 	snprintf(config, sizeof(config), "%s/config", server->folder);
+	json_array_append_new(command, json_string(peer->program));
 	for (size_t i = 0; i < 4 && peer->arguments[i]; i++) {
-		argv[i] =
+		argv[i + 1] =
 			strcmp(peer->arguments[i], "CONFIG") ? (char *)peer->arguments[i] : config;
 		json_array_append_new(command, json_string(peer->arguments[i]));
 	}
 	ret = child_start(&server->child, argv, cpus, CHILD_APART);
 	if (ret < 0) {
-		snprintf(why, why_len, "cannot start %s: %s", peer->name, strerror(-ret));
-		return ret == -ENOENT ? SERVER_UNSUPPORTED : SERVER_FAILED;
+		snprintf(why, why_len, "cannot start %s: %s", program, strerror(-ret));
+		return SERVER_FAILED;
 	}
 	if (wait_until_it_listens(server))
 		return SERVER_READY;
@@ -215,16 +298,19 @@ static enum server_verdict start_peer(const struct peer *peer, struct server *se
 }
 
 enum server_verdict peer_start(struct server *server, const char *name, unsigned int workers,
-			       const char *cpus, json_t *command, char *why, size_t why_len)
+			       const char *cpus, json_t *command, char *version, size_t version_len,
+			       char *why, size_t why_len)
 {
 	const struct peer *peer = find(name);
 	enum server_verdict verdict;
 
+	version[0] = '\0';
 	if (!peer->config)
 		return start_bare(peer, server, workers, cpus, command, why, why_len);
 	server->is_silent = true;
 	snprintf(server->accept, sizeof(server->accept), "%s", name);
-	verdict = start_peer(peer, server, workers, cpus, command, why, why_len);
+	verdict = start_peer(peer, server, workers, cpus, command, version, version_len, why,
+			     why_len);
 	if (verdict != SERVER_READY)
 		server_remove_folder(server);
 	return verdict;

@@ -45,6 +45,7 @@
  *	warm_up		connections_a_round, rounds, steady
  *	server
  *	  command, ready, cpu_us_per_connection (neighbours' own time taken off)
+ *	  version	what a peer prints of itself [absent: not a peer]
  *	  totals	the server's counters over the load; gauges (_now, _peak) as they are at
  *			its end
  *	  neighbour_opens, neighbour_cpu_us  where there are neighbours

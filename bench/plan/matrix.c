@@ -19,6 +19,7 @@ static const struct {
 	const char *name, *accept, *options;
 } variants[] = {
 	{ UNPARKED, "dup", "" }, /* --park 0, which has a place of its own in the record */
+	{ "epoll-once", "epoll", "--accept-batch 1" }, /* no accept that finds nobody */
 	{ "epoll-deferred", "epoll", DEFER },
 	{ "multishot-deferred", "multishot", DEFER },
 	{ "direct-deferred", "direct", DEFER },
@@ -29,8 +30,8 @@ static const struct {
 /* clang-format off */
 const char *const matrix_accepts[] = {
 	"epoll", "accept4", "multishot", "install", "dup3", "dup", "direct",
-	"bare", "bare-tuned", "nginx", "haproxy",
-	UNPARKED, "epoll-deferred", "multishot-deferred", "direct-deferred", "direct-gathered",
+	"bare", "bare-tuned", "nginx", "haproxy", "haproxy-tables",
+	UNPARKED, "epoll-once", "epoll-deferred", "multishot-deferred", "direct-deferred", "direct-gathered",
 	"direct-apart", NULL
 };
 /* clang-format on */

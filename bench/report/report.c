@@ -185,6 +185,9 @@ static void print_machine(FILE *out, const struct report_machine *machine)
 	print_preflight(out, machine);
 	fprintf(out, "The runs:\n\n");
 	print_once(out, machine->all, "run", "command", print_command);
+	fprintf(out,
+		"\nServers that others wrote, as they say themselves (none: older records):\n\n");
+	print_once(out, machine->all, "server", "version", print_bullet);
 	fprintf(out, "\n</details>\n\n");
 }
 

@@ -363,6 +363,12 @@ static bool same_task(json_t *a, json_t *b)
 	return same;
 }
 
+static bool is_baseline(json_t *record)
+{
+	return !strcmp(record_text(record, "cell", "accept"), "epoll") &&
+	       !strcmp(record_text(record, "cell", "fd_table"), "shared");
+}
+
 const struct report_cell *report_baseline(const struct report_machine *machine,
 					  const struct report_cell *cell)
 {
@@ -371,12 +377,11 @@ const struct report_cell *report_baseline(const struct report_machine *machine,
 	for (size_t i = 0; i < machine->n_cells; i++) {
 		json_t *other = machine->cells[i].first;
 
-		if (strcmp(record_text(other, "cell", "accept"), "epoll") ||
-		    strcmp(record_text(other, "cell", "fd_table"), "shared") ||
-		    !same_task(other, cell->first))
+		if (!is_baseline(other) || !same_task(other, cell->first))
 			continue;
 		/* With options like the cell's own, if there is one; else the plain one. */
-		if (!compare_text(other, cell->first, "cell", "server_options"))
+		if (!is_baseline(cell->first) &&
+		    !compare_text(other, cell->first, "cell", "server_options"))
 			return &machine->cells[i];
 		if (!best || strlen(record_text(other, "cell", "server_options")) <
 				     strlen(record_text(best->first, "cell", "server_options")))

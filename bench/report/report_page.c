@@ -22,9 +22,20 @@
 static const char *const lock_takers[] = {
 	"epoll", "accept4", "multishot", "install", "dup", NULL
 };
-static const char *const shown_paths[] = { "epoll",	 "accept4", "multishot", "install",
-					   "dup3",	 "dup",	    "direct",	 "bare",
-					   "bare-tuned", "nginx",   "haproxy",	 NULL };
+static const char *const shown_paths[] = { "epoll",
+					   "epoll, --accept-batch 1",
+					   "accept4",
+					   "multishot",
+					   "install",
+					   "dup3",
+					   "dup",
+					   "direct",
+					   "bare",
+					   "bare-tuned",
+					   "nginx",
+					   "haproxy",
+					   "haproxy-tables",
+					   NULL };
 
 static bool is_one_of(const char *text, const char *const *list)
 {

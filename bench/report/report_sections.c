@@ -222,7 +222,7 @@ static void print_target(FILE *out, const struct report_cell *best, const struct
 
 static bool is_ours(const char *label)
 {
-	return strncmp(label, "bare", 4) && strcmp(label, "nginx") && strcmp(label, "haproxy");
+	return strncmp(label, "bare", 4) && strcmp(label, "nginx") && strncmp(label, "haproxy", 7);
 }
 
 /* By the runs that choose: the others are left to test the choice. */
@@ -249,6 +249,36 @@ static const struct report_cell *cheapest(const struct report_machine *machine,
 	return best;
 }
 
+/* Of one answer, head and body; NaN: nothing came back. */
+static double answer_bytes(const struct report_cell *cell)
+{
+	double bytes = report_summary(cell, "storm.result", "bytes_received").median;
+	double requests = report_summary(cell, "storm.result", "requests").median;
+
+	return requests > 0 ? bytes / requests : NAN;
+}
+
+/* "An answer has 97 bytes, of `nginx` 157." */
+static void print_answers(FILE *out, const struct report_pivot *p, size_t column)
+{
+	double usual = NAN;
+
+	for (size_t r = 0; r < p->n_rows; r++) {
+		const struct report_cell *cell = p->cell[r][column][0];
+		double bytes = cell ? answer_bytes(cell) : NAN;
+
+		if (isnan(bytes) || fabs(bytes - usual) < 0.5)
+			continue;
+		if (isnan(usual))
+			fprintf(out, "An answer has %.0f bytes", bytes);
+		else
+			fprintf(out, ", of `%s` %.0f", p->row[r], bytes);
+		usual = isnan(usual) ? bytes : usual;
+	}
+	if (!isnan(usual))
+		fprintf(out, ".\n\n");
+}
+
 static void print_targets(FILE *out, const struct report_machine *machine,
 			  const struct report_pivot *p)
 {
@@ -262,6 +292,7 @@ static void print_targets(FILE *out, const struct report_machine *machine,
 	const struct report_cell *nginx =
 		report_pivot_find(p, "nginx", p->column[column], &figure_cpu);
 
+	print_answers(out, p, column);
 	if (!best || (!bare && !nginx) || report_is_emulated(machine))
 		return;
 	fprintf(out,

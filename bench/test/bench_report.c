@@ -565,7 +565,7 @@ static void test_page_length(void)
 {
 	static const char *const paths[] = { "epoll",	   "accept4", "multishot", "install",
 					     "dup3",	   "dup",     "direct",	   "bare",
-					     "bare-tuned", "nginx",   "haproxy",   "direct, x",
+					     "bare-tuned", "nginx",   "haproxy",   "haproxy-tables",
 					     NULL };
 	json_t *records = neighbours(1.5);
 	size_t lines = 0;
