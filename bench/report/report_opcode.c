@@ -223,46 +223,54 @@ static void print_table(FILE *out, const struct curve *curve)
 	fprintf(out, "\n");
 }
 
-/* What the curve says where most processes meet, as far as all of it was measured there. */
-static void print_end(FILE *out, const struct curve *curve)
+static void print_spread(FILE *out, struct summary s)
 {
-	static const struct {
-		const char *method, *where[2], *table, *text;
-	} says[] = {
-		{ "install-close", { UM_DUP }, "shared", "close and FIXED_FD_INSTALL do" },
-		{ "dup", { UM_DUP }, "shared", "DUP does" },
-		{ "dup", { UM_XCHG, UM_PROTO }, "shared", "DUP that exchanges without the lock" },
-		{ "dup", { UM_XCHG, UM_PROTO }, "private", "the same with a table each" },
-	};
-
-	for (size_t c = curve->n_columns; c-- > 0;) {
-		struct summary s[4] = { 0 };
-		bool all = true;
-
-		for (size_t i = 0; i < 4; i++) {
-			for (size_t w = 0; w < 2 && says[i].where[w] && !s[i].n; w++) {
-				const struct row row = { .method = says[i].method,
-							 .where = says[i].where[w] };
-
-				s[i] = figure(curve, &row, says[i].table, curve->column[c]);
-			}
-			all = all && s[i].n;
-		}
-		if (!all)
-			continue;
-		fprintf(out, "%u processes on one table, in millions a second:", curve->column[c]);
-		for (size_t i = 0; i < 4; i++) {
-			fprintf(out, "%s %s ", i ? "," : "", says[i].text);
-			print_million(out, s[i].median);
-			fprintf(out, " (");
-			print_million(out, s[i].min);
-			fprintf(out, " to ");
-			print_million(out, s[i].max);
-			fprintf(out, ")");
-		}
-		fprintf(out, ".\n\n");
+	if (!s.n) {
+		fprintf(out, " - |");
 		return;
 	}
+	fprintf(out, " ");
+	print_million(out, s.median);
+	if (s.n > 1) {
+		fprintf(out, " (");
+		print_million(out, s.min);
+		fprintf(out, " to ");
+		print_million(out, s.max);
+		fprintf(out, ")");
+	}
+	fprintf(out, " |");
+}
+
+/* The most processes that DUP was measured with on a shared table, or that anything was. */
+static unsigned end_of(const struct curve *curve)
+{
+	for (size_t c = curve->n_columns; c-- > 0;)
+		for (size_t r = 0; r < ROWS; r++)
+			if (!strcmp(rows[r].method, "dup") &&
+			    figure(curve, &rows[r], tables[0], curve->column[c]).n)
+				return curve->column[c];
+	return curve->n_columns ? curve->column[curve->n_columns - 1] : 0;
+}
+
+/* What the curve says at its beginning and where most processes meet. */
+static void print_ends(FILE *out, const struct curve *curve)
+{
+	unsigned end = end_of(curve);
+
+	fprintf(out,
+		"| operation, millions a second | kernel | 1 process | %u, one table | "
+		"%u, a table each |\n|---|---|--:|--:|--:|\n",
+		end, end);
+	for (size_t r = 0; r < ROWS; r++) {
+		if (!rows[r].in_table || !has_row(curve, &rows[r], tables[0]))
+			continue;
+		fprintf(out, "| %s | %s |", rows[r].title, rows[r].kernel);
+		print_spread(out, figure(curve, &rows[r], tables[0], 1));
+		print_spread(out, figure(curve, &rows[r], tables[0], end));
+		print_spread(out, figure(curve, &rows[r], tables[1], end));
+		fprintf(out, "\n");
+	}
+	fprintf(out, "\n");
 }
 
 static const struct row *native_row(const struct row *um)
@@ -422,16 +430,37 @@ static void print_picture(FILE *out, const struct curve *curve, size_t machine, 
 		*plots ? "/" : "", name);
 }
 
-void report_opcode_summary(FILE *out, json_t *opcode, const char *plots)
+/* The machine with the most processes on one table. */
+static size_t largest(json_t *opcode)
 {
 	struct curve curve;
+	size_t best = 0;
+	unsigned most = 0;
 
-	if (!find_curve(opcode, 0, &curve))
+	for (size_t m = 0; find_curve(opcode, m, &curve); m++) {
+		if (end_of(&curve) > most) {
+			most = end_of(&curve);
+			best = m;
+		}
+		json_decref(curve.records);
+	}
+	return best;
+}
+
+void report_opcode_summary(FILE *out, json_t *opcode, const char *plots)
+{
+	size_t machine = largest(opcode);
+	struct curve curve;
+
+	if (!find_curve(opcode, machine, &curve))
 		return;
 	fprintf(out,
-		"The operations alone, without a server, in user-mode Linux (%s): ", curve.machine);
-	print_end(out, &curve);
-	print_picture(out, &curve, 0, plots);
+		"The operations alone, without a server: processes that share an fd table, or have one "
+		"each, put another file at numbers of their own. Natively, and in user-mode Linux "
+		"(UML) with a series of patches. ");
+	print_how(out, &curve);
+	print_picture(out, &curve, machine, plots);
+	print_ends(out, &curve);
 	json_decref(curve.records);
 }
 
@@ -450,7 +479,6 @@ void report_opcode(FILE *out, json_t *opcode, const char *plots)
 				"native code on all CPUs, with the lock of any kernel "
 				"(`kernel/measure curve`).\n\n");
 		print_picture(out, &curve, m, plots);
-		print_end(out, &curve);
 		print_how(out, &curve);
 		print_table(out, &curve);
 		print_beside(out, &curve);

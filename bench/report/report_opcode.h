@@ -25,7 +25,7 @@ void report_opcode(FILE *out, json_t *opcode, const char *plots);
 /* The same as a report of its own, where there are no other records. */
 void report_opcode_alone(FILE *out, json_t *opcode, const char *plots);
 
-/* What the first machine's curve says where most processes meet, and its picture, for a page. */
+/* The curve's beginning and end, and its picture, of the machine with the most processes: for a page. */
 void report_opcode_summary(FILE *out, json_t *opcode, const char *plots);
 
 /* The picture of the `index`-th machine: 1, 0 when there is none, -1 with the reason in `why`. */
