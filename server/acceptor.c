@@ -11,6 +11,7 @@
 enum {
 	ACCEPT_PAUSE_MS = 100, /* after running out of descriptors or memory */
 	CROWDED_MS = 1000,     /* having been full, accept one at a time for at least as long */
+	SHED_LOOKS = 64,       /* idle connections that are looked at to find one to end */
 	SAY_AGAIN_MS = 10000,  /* the same complaint is repeated at most this often */
 };
 
@@ -95,6 +96,38 @@ static void pause_accept(struct worker *w, int error)
 	w->accept_said_ms = w->now_ms;
 	say("worker %u: accept: %s with %u connections open; waiting (see ulimit -n, --max-conns)",
 	    w->index, strerror(-error), w->conns.used);
+}
+
+/*
+ * Ends C's receive here and now, without a request, and without a wait: its completion leads to the
+ * last try, and that to the end of the connection.
+ */
+static bool shed(struct worker *w, struct conn *c)
+{
+	struct io_uring_sync_cancel_reg cancel = { .addr = worker_user_data(w, OP_RECV, c) };
+
+	if (c->state != CONN_RECEIVING || io_uring_register_sync_cancel(&w->ring.uring, &cancel))
+		return false;
+	conn_expire(&w->conns, c);
+	c->cancelled = true;
+	count(w->counters.shed);
+	return true;
+}
+
+void acceptor_shed(void *worker)
+{
+	struct worker *w = worker;
+	uint32_t i = w->conns.head[LIMIT_IDLE];
+	unsigned looked_at;
+
+	pause_accept(w, -ENOMEM);
+	for (looked_at = 0; looked_at < SHED_LOOKS && i != NO_CONN; looked_at++) {
+		struct conn *c = &w->conns.conns[i];
+
+		i = c->next;
+		if (shed(w, c))
+			return;
+	}
 }
 
 /* Before Linux 6.10 no accept could be told not to wait: EINVAL. */

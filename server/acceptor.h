@@ -12,6 +12,9 @@
 /* Once per pass: starts or ends accepting, as the worker's state asks for. */
 void acceptor_steer(struct worker *w);
 
+/* The ring's shed(): the kernel has no memory. Accepts less, and ends the longest idle. */
+void acceptor_shed(void *worker);
+
 /* Gives up the descriptor of C, which was refused, and ends it. */
 void acceptor_end_refused(struct worker *w, struct conn *c);
 

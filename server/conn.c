@@ -124,6 +124,14 @@ void conn_set_limit(struct conn_table *t, struct conn *c, enum conn_limit limit,
 	t->tail[limit] = index;
 }
 
+void conn_expire(struct conn_table *t, struct conn *c)
+{
+	uint8_t limit = c->limit;
+
+	unlink_limit(t, c);
+	c->overdue = limit;
+}
+
 struct conn *conn_expired(struct conn_table *t, uint64_t now_ms)
 {
 	unsigned limit;
@@ -136,8 +144,7 @@ struct conn *conn_expired(struct conn_table *t, uint64_t now_ms)
 		c = &t->conns[t->head[limit]];
 		if (now_ms - c->since_ms < t->limit_ms[limit])
 			continue;
-		unlink_limit(t, c);
-		c->overdue = (uint8_t)limit;
+		conn_expire(t, c);
 		return c;
 	}
 	return NULL;

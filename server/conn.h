@@ -127,6 +127,9 @@ void conn_set_limit(struct conn_table *t, struct conn *c, enum conn_limit limit,
  */
 struct conn *conn_expired(struct conn_table *t, uint64_t now_ms);
 
+/* C, which is under a limit, is overdue now. */
+void conn_expire(struct conn_table *t, struct conn *c);
+
 /* Whether C is under LIMIT, its time being over or not. */
 static inline bool conn_is_under(const struct conn *c, enum conn_limit limit)
 {

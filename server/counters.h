@@ -47,6 +47,8 @@
 	X(send_errors, "sends that failed")                                                        \
 	X(no_buffers, "receives repeated because no provided buffer was free")                     \
 	X(no_memory, "connections closed because memory ran out")                                  \
+	X(memory_waits, "submissions repeated because the kernel had no memory for them")          \
+	X(shed, "idle connections ended early for want of that memory")                            \
 	X(timeouts, "connections that ran into a time limit")                                      \
 	X(sq_flushes, "submissions made early because the submission queue was full")              \
 	X(cq_overflows, "completions the kernel dropped: the completion queue was full")           \

@@ -33,7 +33,7 @@ int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max
 	memset(pool, 0, sizeof(*pool));
 	pool->first = first;
 	pool->park_max = park_max < size ? park_max : size;
-	pool->placeholder = open("/dev/null", O_PATH | O_CLOEXEC);
+	pool->placeholder = open("/", O_PATH | O_CLOEXEC); /* there may be no /dev */
 	if (pool->placeholder < 0)
 		return -errno;
 	pool->vacant = malloc(size * sizeof(*pool->vacant));

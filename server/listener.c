@@ -50,13 +50,13 @@ static bool set(int fd, int level, int option, int value)
 }
 
 /*
- * TCP_NOTSENT_LOWAT bounds the bytes that wait to be sent for the first time. A bound near 2^32 is
- * none, and like every option it is inherited by the connections: a number that costs nothing and
- * that each socket carries around.
+ * TCP_KEEPINTVL is the time between keepalive probes, and nothing while SO_KEEPALIVE is off, which
+ * it stays here. Like every option it is inherited by the connections: a number without an effect
+ * that each socket carries around. Its largest value is 32767.
  */
 static int mark_value(unsigned mark)
 {
-	return (int)(UINT32_MAX - mark);
+	return (int)(32767 - mark);
 }
 
 bool listener_accepted(int fd, unsigned mark)
@@ -64,7 +64,7 @@ bool listener_accepted(int fd, unsigned mark)
 	socklen_t len = sizeof(int);
 	int value;
 
-	return !getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, &len) &&
+	return !getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &value, &len) &&
 	       value == mark_value(mark);
 }
 
@@ -84,8 +84,8 @@ int listener_open(const struct options *o, bool listening, bool nonblocking, uns
 		return fail(o, "TCP_NODELAY", fd);
 	if (o->defer_accept_s && !set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)o->defer_accept_s))
 		return fail(o, "TCP_DEFER_ACCEPT", fd);
-	if (mark && !set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, mark_value(mark)))
-		return fail(o, "TCP_NOTSENT_LOWAT", fd);
+	if (mark && !set(fd, IPPROTO_TCP, TCP_KEEPINTVL, mark_value(mark)))
+		return fail(o, "TCP_KEEPINTVL", fd);
 	if (bind(fd, &o->address.any, o->address_len) < 0)
 		return fail(o, "bind", fd);
 	if (listening && listen(fd, (int)o->backlog) < 0)

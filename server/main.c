@@ -105,13 +105,20 @@ static void choose_path(struct server *s)
 	}
 }
 
+/* Numbers that are looked at where there is no /proc. */
+enum { PROBED_FDS = 1 << 16 };
+
 /* The highest number that is open now: a parent may have left us descriptors anywhere. */
 static unsigned highest_fd(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
-	unsigned highest = 2;
+	unsigned highest = 2, number;
 	struct dirent *entry;
 
+	for (number = 0; !dir && number < PROBED_FDS; number++) {
+		if (fcntl((int)number, F_GETFD) >= 0 && number > highest)
+			highest = number;
+	}
 	while (dir && (entry = readdir(dir)) != NULL) {
 		unsigned fd = (unsigned)strtoul(entry->d_name, NULL, 10);
 
@@ -130,6 +137,15 @@ static unsigned own_fds(const struct options *o)
 	if (!inherited)
 		inherited = highest_fd();
 	return inherited + 30 + 8 * o->workers + o->neighbours + o->open_fds;
+}
+
+/*
+ * Behind the highest number that can be open. The kernel hands out the lowest that is free, so that
+ * none lies beyond as many as there are: our own, the connections, and those that are refused.
+ */
+static unsigned fd_end(const struct options *o)
+{
+	return own_fds(o) + o->max_conns + o->workers * (o->backlog + SPARE_CONNS);
 }
 
 /*
@@ -231,6 +247,7 @@ static void prepare_worker(struct server *s, unsigned i)
 		w->mark = i + 1;
 	else
 		w->mark = own_table || o->workers == 1;
+	w->fd_end = (int)fd_end(o);
 	w->listener_users = &s->listener_users;
 	w->wake = eventfd(0, EFD_CLOEXEC);
 	if (w->wake < 0)

@@ -47,8 +47,8 @@ static bool same_eventfd(int source, int fd)
 }
 
 /*
- * Slot 0 holds an eventfd. A DUP of it over a descriptor of /dev/null must make that descriptor the
- * eventfd, closed on exec; a DUP with an unknown flag must be refused, and one from an empty slot,
+ * Slot 0 holds an eventfd. A DUP of it over a descriptor of the root folder must make that descriptor
+ * the eventfd, closed on exec; a DUP with an unknown flag must be refused, and one from an empty slot,
  * without touching anything. Gives NULL, or what was not so.
  */
 static const char *try_dup(struct io_uring *ring, int source, int target)
@@ -61,7 +61,7 @@ static const char *try_dup(struct io_uring *ring, int source, int target)
 		return "an unknown flag is not refused with EINVAL";
 	if (run_dup(ring, 1, target, 0) != -EBADF)
 		return "an empty slot is not refused with EBADF";
-	if (fstat(target, &after) || before.st_rdev != after.st_rdev)
+	if (fstat(target, &after) || before.st_ino != after.st_ino)
 		return "a refused request changed its destination";
 	if (run_dup(ring, 0, target, 0) != target)
 		return "a DUP does not return its destination";
@@ -76,7 +76,7 @@ static void probe_dup(struct io_uring *ring, struct kernel *k)
 {
 	struct io_uring_probe *ops = io_uring_get_probe_ring(ring);
 	int files[2] = { eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), -1 };
-	int target = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int target = open("/", O_PATH | O_CLOEXEC); /* there may be no /dev */
 	const char *wrong = NULL;
 	int ret = -EBADF;
 
@@ -108,6 +108,15 @@ void probe_kernel(struct kernel *k)
 	if (ret < 0) {
 		snprintf(k->ring, sizeof(k->ring), "io_uring: %s: %s", strerror(-ret),
 			 ring_error_hint(ret));
+		return;
+	}
+	/* A sandbox may allow io_uring_setup() and not io_uring_enter(). */
+	io_uring_prep_nop(io_uring_get_sqe(&r.uring));
+	ret = run(&r.uring);
+	if (ret < 0) {
+		snprintf(k->ring, sizeof(k->ring), "io_uring_enter: %s: a sandbox refuses it",
+			 strerror(-ret));
+		ring_free(&r);
 		return;
 	}
 	k->features |= FEATURE_RING;

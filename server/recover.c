@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "recover.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "listener.h"
@@ -12,6 +10,7 @@
 
 enum {
 	BARRIER_LINKS = 8,    /* more than any chain has */
+	PART = 1024,	      /* descriptors that are looked at together */
 	SAY_AGAIN_MS = 10000, /* the same complaint is repeated at most this often */
 };
 
@@ -127,80 +126,55 @@ static bool owns_slot(const struct conn *c)
 	return c->slot >= 0 && !c->suspect;
 }
 
-static bool close_unowned_slots(struct worker *w)
+/* Works on a part of the table at a time: it needs no memory, which may be what is lacking. */
+static void close_unowned_slots(struct worker *w)
 {
-	int *files = malloc(w->slots * sizeof(*files));
+	int files[PART];
+	uint32_t first, i;
+
+	for (first = 0; first < w->slots; first += PART) {
+		uint32_t n = w->slots - first < PART ? w->slots - first : PART;
+
+		for (i = 0; i < n; i++)
+			files[i] = -1;
+		for (i = 0; i < w->conns.capacity; i++) {
+			const struct conn *c = &w->conns.conns[i];
+
+			if (owns_slot(c) && (uint32_t)c->slot - first < n)
+				files[(uint32_t)c->slot - first] = IORING_REGISTER_FILES_SKIP;
+		}
+		io_uring_register_files_update(&w->ring.uring, first, files, n);
+	}
+}
+
+/* The same by numbers, of the table of file descriptors: there may be no /proc to list it. */
+static void close_unowned_fds(struct worker *w)
+{
+	int first, fd;
 	uint32_t i;
 
-	if (!files)
-		return false;
-	for (i = 0; i < w->slots; i++)
-		files[i] = -1;
-	for (i = 0; i < w->conns.capacity; i++) {
-		if (owns_slot(&w->conns.conns[i]))
-			files[w->conns.conns[i].slot] = IORING_REGISTER_FILES_SKIP;
-	}
-	io_uring_register_files_update(&w->ring.uring, 0, files, w->slots);
-	free(files);
-	return true;
-}
+	for (first = 0; first < w->fd_end; first += PART) {
+		bool owned[PART] = { false };
 
-static int highest_fd(const struct worker *w)
-{
-	int highest = w->listener > w->shared_listener ? w->listener : w->shared_listener;
-	uint32_t i;
-
-	for (i = 0; i < w->conns.capacity; i++) {
-		if (w->conns.conns[i].fd > highest)
-			highest = w->conns.conns[i].fd;
-	}
-	return highest;
-}
-
-static void close_unless_owned(struct worker *w, DIR *dir, const bool *owned, int highest)
-{
-	struct dirent *entry;
-
-	while ((entry = readdir(dir)) != NULL) {
-		int fd = atoi(entry->d_name);
-
-		if (listener_accepted(fd, w->mark) && (fd > highest || !owned[fd]))
-			close(fd);
+		for (i = 0; i < w->conns.capacity; i++) {
+			fd = w->conns.conns[i].fd;
+			if (fd >= first && fd - first < PART)
+				owned[fd - first] = true;
+		}
+		for (fd = first; fd < first + PART; fd++) {
+			if (!owned[fd - first] && fd != w->listener && fd != w->shared_listener &&
+			    listener_accepted(fd, w->mark))
+				close(fd);
+		}
 	}
 }
 
-static bool close_unowned_fds(struct worker *w)
+static void close_unowned(struct worker *w)
 {
-	int highest = highest_fd(w);
-	bool *owned = calloc((size_t)highest + 1, sizeof(*owned));
-	DIR *dir = opendir("/proc/thread-self/fd"); /* not self: that is the main thread's table */
-	bool ok = owned && dir;
-	uint32_t i;
-
-	for (i = 0; ok && i < w->conns.capacity; i++) {
-		if (w->conns.conns[i].fd >= 0)
-			owned[w->conns.conns[i].fd] = true;
-	}
-	if (ok && w->listener >= 0)
-		owned[w->listener] = true;
-	if (ok && w->shared_listener >= 0)
-		owned[w->shared_listener] = true;
-	if (ok)
-		close_unless_owned(w, dir, owned, highest);
-	if (dir)
-		closedir(dir);
-	free(owned);
-	return ok;
-}
-
-/* False: there is no memory even for that, or no descriptor. */
-static bool close_unowned(struct worker *w)
-{
-	if (w->path->accepts_slots && !close_unowned_slots(w))
-		return false;
-	if (!w->mark || w->path->uses_pool)
-		return true;
-	return close_unowned_fds(w);
+	if (w->path->accepts_slots)
+		close_unowned_slots(w);
+	if (w->mark && !w->path->uses_pool)
+		close_unowned_fds(w);
 }
 
 static void say_so(struct worker *w, unsigned lost)
@@ -220,8 +194,7 @@ static void settle_books(struct worker *w)
 
 	ring_buffers_renew(&w->ring);
 	lost = strike_off_lost(w);
-	if (!close_unowned(w))
-		return; /* the next pass tries again */
+	close_unowned(w);
 	w->recovery = RECOVERY_NONE;
 	say_so(w, lost);
 	worker_check_stop(w); /* the main thread's word may have been among them */

@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "message.h"
+
+/* A submission that the kernel had no memory for is repeated after this. */
+enum { MEMORY_WAIT_NS = 1000000 };
 
 __attribute__((weak)) void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries)
 {
@@ -21,6 +25,15 @@ __attribute__((weak)) int ring_after_submit(struct ring *r, int ret)
 {
 	(void)r;
 	return ret;
+}
+
+/* The kernel has no memory for what it is asked to do: there will be, if something else ends. */
+static void run_short(struct ring *r)
+{
+	count(r->counters->memory_waits);
+	if (r->shed)
+		r->shed(r->owner);
+	nanosleep(&(struct timespec){ .tv_nsec = MEMORY_WAIT_NS }, NULL);
 }
 
 static void return_all(struct ring *r)
@@ -60,10 +73,12 @@ void ring_buffers_renew(struct ring *r)
 
 	io_uring_buf_ring_init(r->buffers);
 	return_all(r);
-	if (!ret)
-		ret = io_uring_register_buf_ring(&r->uring, &reg, 0);
 	if (ret)
-		die("the ring of receive buffers cannot be registered again: %s", strerror(-ret));
+		die("the receive buffers cannot be taken back: %s", strerror(-ret));
+	while ((ret = io_uring_register_buf_ring(&r->uring, &reg, 0)) == -ENOMEM)
+		run_short(r);
+	if (ret)
+		die("the receive buffers cannot be registered again: %s", strerror(-ret));
 }
 
 int ring_init(struct ring *r, unsigned cq_entries, const struct options *options,
@@ -156,13 +171,13 @@ static void submit(struct ring *r, unsigned wait)
 	ring_before_submit(r);
 	ret = ring_after_submit(r, submit_and_wait(r, wait));
 	/*
-	 * EINTR: a signal; what was submitted stays submitted. EAGAIN and EBUSY: the kernel is
-	 * short of memory or wants completions reaped first, which the caller's pass is about to
-	 * do. ETIME: nothing came in the longest wait. EBADR: it has dropped completions, which
-	 * ring_dropped() tells as well.
+	 * EINTR: a signal; what was submitted stays submitted. ETIME: nothing came in the longest
+	 * wait. EBADR: the kernel has dropped completions, which ring_dropped() tells as well.
+	 * EAGAIN, ENOMEM and EBUSY: it is short of memory, and what was to be submitted still is.
 	 */
-	if (ret < 0 && ret != -EINTR && ret != -ETIME && ret != -EAGAIN && ret != -EBUSY &&
-	    ret != -EBADR)
+	if (ret == -EAGAIN || ret == -ENOMEM || ret == -EBUSY)
+		run_short(r);
+	else if (ret < 0 && ret != -EINTR && ret != -ETIME && ret != -EBADR)
 		die("io_uring_enter: %s", strerror(-ret));
 }
 
@@ -173,11 +188,7 @@ void ring_submit_and_wait(struct ring *r)
 
 void ring_reserve(struct ring *r, unsigned n)
 {
-	unsigned tries;
-
-	for (tries = 0; io_uring_sq_space_left(&r->uring) < n; tries++) {
-		if (tries == 1000)
-			die("io_uring_enter: the submission queue stays full; out of memory?");
+	while (io_uring_sq_space_left(&r->uring) < n) {
 		count(r->counters->sq_flushes);
 		submit(r, 0);
 	}

@@ -76,6 +76,9 @@ struct ring {
 	struct counters *counters;
 	const struct options *options;
 	unsigned dropped; /* ring_dropped() when last looked at */
+	/* The kernel has no memory for a submission: gives up something of OWNER's, if set. */
+	void (*shed)(void *owner);
+	void *owner;
 };
 
 /*

@@ -29,6 +29,7 @@ struct worker {
 	uint32_t max_conns;	  /* this worker's share */
 	uint32_t park_max;	  /* and of the parked ones */
 	int pool_first;		  /* the first number of its fdpool */
+	int fd_end;		  /* behind the highest number that a connection can have */
 	int shared_listener;	  /* -1: it opens its own */
 	unsigned mark;		  /* of the sockets it accepts (listener.h); 0: not only of its */
 	unsigned *listener_users; /* workers that still use the shared one */
@@ -69,6 +70,9 @@ struct worker {
 
 	struct counters counters;
 };
+
+/* Connections of a worker that can be told at the same time that there is no room. */
+enum { SPARE_CONNS = 1024 };
 
 /* How often time limits are looked at, in milliseconds. */
 enum { TICK_MS = 100 };

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "acceptor.h"
 #include "listener.h"
 #include "message.h"
 #include "worker.h"
@@ -18,8 +19,6 @@ enum {
 	 */
 	SPARE_SLOTS = 1024,
 	LINGER_MS = 2000,
-	/* Connections that can be told at the same time that there is no room. */
-	SPARE_CONNS = 1024,
 };
 
 static bool fail(const struct worker *w, const char *what, int error, const char *hint)
@@ -98,6 +97,13 @@ static bool open_ring(struct worker *w)
 	ret = ring_init(&w->ring, cq_entries(w), w->options, &w->counters);
 	if (ret < 0)
 		return fail(w, "io_uring", -ret, ring_error_hint(ret));
+	w->ring.shed = acceptor_shed;
+	w->ring.owner = w;
+	/*
+	 * Threads that the kernel may make for what it cannot do at once, such as the shutdown of a
+	 * slot: a few, however many clients send bad requests.
+	 */
+	io_uring_register_iowq_max_workers(&w->ring.uring, (unsigned[]){ 2, 2 });
 	if (!w->path->accepts_slots)
 		return true;
 	/* Sparse: slots that are empty, for accepts to fill. */

@@ -288,6 +288,33 @@ def crowd(faults="", **environment):
         return s.now()
 
 
+def test_no_memory_for_submissions():
+    """For three thousand calls on end the kernel has no memory: idle ones are ended, the server goes on."""
+    if not RING:
+        return
+    with Server(BINARY, "--accept", PATH, "--workers", "1", "--park-timeout", "200ms",
+                environment={"ACCEPT_SERVER_SQ": "8", "ACCEPT_SERVER_ENTER": "EAGAIN:200:3000"}) as s:
+        clients = [s.connect(60) for _ in range(100)]
+        lost = 0
+        for _ in range(5):
+            for c in clients:
+                try:
+                    c.sendall(GET)
+                except ConnectionError:
+                    pass
+            for c in clients:
+                try:
+                    check(ask(c, b"")[0] == 200, "not served")
+                except (ConnectionError, Failure):
+                    lost += 1
+        for c in clients:
+            c.close()
+        check(s.now()["memory_waits"] >= 3000, f"{s.now()['memory_waits']} waits")
+        good_client(s)
+        totals = eventually_clean(s, 2)
+        check(totals["shed"] <= 100, f"{totals['shed']} were ended, {lost} answers missed")
+
+
 def test_small_submission_queue():
     if RING:
         totals = crowd(ACCEPT_SERVER_SQ="8")

@@ -41,11 +41,12 @@ def eventually(condition, message, seconds=15.0):
 class Server:
     """An accept-server on a free port. Leave the with block and it is drained and must exit 0."""
 
-    def __init__(self, binary, *options, environment=None):
+    def __init__(self, binary, *options, environment=None, before=(), setup=None):
+        """BEFORE is a command that runs the server, SETUP a function that its process calls first."""
         self.process = subprocess.Popen(
-            [binary, "--port", "0", *options],
+            [*before, binary, "--port", "0", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})})
+            env={**os.environ, **(environment or {})}, preexec_fn=setup)
         atexit.register(self.process.kill)  # if it still runs: a test that fails leaves nothing behind
         self.first = self.read_line()
         match = re.search(r"listen=\[?([^\]\s]*?)\]?:(\d+) ", self.first)
