@@ -72,6 +72,8 @@ bool report_check_opcode(json_t *record, char *why, size_t why_len)
 {
 	json_int_t schema = json_integer_value(json_object_get(record, "schema"));
 	bool skipped = json_is_string(json_object_get(record, "skipped"));
+	bool interrupted = json_is_true(json_object_get(record, "interrupted"));
+	json_t *rate = json_object_get(record, "ops_per_s");
 
 	if (schema != OPCODE_SCHEMA)
 		snprintf(why, why_len, "of dup_bench, with schema %lld; this program reads %d",
@@ -79,9 +81,10 @@ bool report_check_opcode(json_t *record, char *why, size_t why_len)
 	else if (!json_is_string(json_object_get(record, "method")) ||
 		 !json_is_string(json_object_get(record, "kernel")))
 		snprintf(why, why_len, "of dup_bench, without method or kernel");
-	else if (!skipped && (!json_is_string(json_object_get(record, "table")) ||
-			      json_integer_value(json_object_get(record, "processes")) <= 0 ||
-			      json_number_value(json_object_get(record, "ops_per_s")) <= 0))
+	else if (!skipped &&
+		 (!json_is_string(json_object_get(record, "table")) ||
+		  json_integer_value(json_object_get(record, "processes")) <= 0 ||
+		  !json_is_number(rate) || (json_number_value(rate) <= 0 && !interrupted)))
 		snprintf(why, why_len, "of dup_bench, without table, processes or ops_per_s");
 	else
 		return true;

@@ -158,6 +158,7 @@ static void test_check(void)
 		      { "table", "without table" },
 		      { "processes", "without table, processes" },
 		      { "ops_per_s", "or ops_per_s" } };
+	json_t *idle = record("one", NULL, "dup", "shared", 1, 0);
 	char why[256];
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -169,6 +170,11 @@ static void test_check(void)
 		      ": %s: %s", wrong[i].key, why);
 		json_decref(made);
 	}
+	/* a window in which nothing got to run */
+	CHECK(!report_check_opcode(idle, why, sizeof(why)));
+	json_object_set_new(idle, "interrupted", json_true());
+	CHECK(report_check_opcode(idle, why, sizeof(why)));
+	json_decref(idle);
 }
 
 static void test_plot(void)

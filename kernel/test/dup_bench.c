@@ -598,8 +598,9 @@ static void print_record(const struct cell *cell, const struct settings *setting
 		const struct outcome *outcome = &shared->outcomes[i];
 
 		ops += outcome->ops;
-		ops_per_s += (double)outcome->ops * 1e9 /
-			     (double)(outcome->ended_ns - outcome->started_ns);
+		if (outcome->ops) /* 0 in a window that was interrupted */
+			ops_per_s += (double)outcome->ops * 1e9 /
+				     (double)(outcome->ended_ns - outcome->started_ns);
 	}
 	printf("{\"schema\":%d,\"record\":\"dup_bench\",\"method\":\"%s\",\"table\":\"%s\",\"processes\":%u,"
 	       "\"open_fds\":%u,\"fds_of_a_process\":%u,\"repeat\":%u,\"window_ms\":%u,\"ops\":%lu,"
