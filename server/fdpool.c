@@ -93,6 +93,12 @@ int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms)
 	return oldest->fd;
 }
 
+void fdpool_unsweep(struct fdpool *pool, uint64_t now_ms)
+{
+	assert(pool->vacants > 0);
+	fdpool_park(pool, pool->vacant[--pool->vacants], now_ms);
+}
+
 void fdpool_vacate(struct fdpool *pool, int fd)
 {
 	assert(fdpool_owns(pool, fd) && pool->parkeds + pool->vacants < pool->size);

@@ -66,6 +66,9 @@ void fdpool_park(struct fdpool *pool, int fd, uint64_t now_ms);
  */
 int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms);
 
+/* What was swept last could not be given the placeholder: it is parked, from NOW_MS on. */
+void fdpool_unsweep(struct fdpool *pool, uint64_t now_ms);
+
 /* FD, in use, holds the placeholder again; it is taken last, as something was wrong with it. */
 void fdpool_vacate(struct fdpool *pool, int fd);
 

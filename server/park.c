@@ -18,11 +18,12 @@ int park_take(struct worker *w)
 /*
  * Closes the socket parked on FD but keeps the number: one acquisition of file_lock. A plain system
  * call, because it is rare, and has to be over before the number is used again. EBUSY (somebody is
- * just opening this very number) cannot be while the placeholder or a socket is there.
+ * just opening this very number) cannot be while the placeholder or a socket is there. EBADF can:
+ * somebody has lowered RLIMIT_NOFILE. Then the socket stays for now.
  */
-static void put_placeholder(struct worker *w, int fd)
+static bool put_placeholder(struct worker *w, int fd)
 {
-	dup3(w->pool.placeholder, fd, O_CLOEXEC);
+	return dup3(w->pool.placeholder, fd, O_CLOEXEC) == fd;
 }
 
 static void sweep(struct worker *w, uint64_t older_than_ms)
@@ -30,7 +31,10 @@ static void sweep(struct worker *w, uint64_t older_than_ms)
 	int fd;
 
 	while ((fd = fdpool_sweep(&w->pool, older_than_ms)) >= 0) {
-		put_placeholder(w, fd);
+		if (!put_placeholder(w, fd)) {
+			fdpool_unsweep(&w->pool, w->now_ms);
+			break;
+		}
 		count(w->counters.swept);
 	}
 	count_set(w->counters.parked_now, w->pool.parkeds);
@@ -52,8 +56,10 @@ void park_retire(struct worker *w, struct conn *c)
 
 void park_spoilt(struct worker *w, struct conn *c)
 {
-	put_placeholder(w, c->fd);
-	fdpool_vacate(&w->pool, c->fd);
+	if (put_placeholder(w, c->fd))
+		fdpool_vacate(&w->pool, c->fd);
+	else
+		fdpool_park(&w->pool, c->fd, w->now_ms);
 	c->fd = -1;
 }
 

@@ -23,6 +23,7 @@
  * a request, the linker has put the functions __wrap_... below in its place.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -360,7 +361,10 @@ int __real_dup3(int old_fd, int new_fd, int flags);
 int __wrap_dup3(int old_fd, int new_fd, int flags);
 int __wrap_dup3(int old_fd, int new_fd, int flags)
 {
-	return fails(OP_OPEN) ? -1 : __real_dup3(old_fd, new_fd, flags);
+	/* Not of the pool's placeholder (fdpool.h), which opens no connection. */
+	bool placeholder = fcntl(old_fd, F_GETFL) & O_PATH;
+
+	return !placeholder && fails(OP_OPEN) ? -1 : __real_dup3(old_fd, new_fd, flags);
 }
 
 ssize_t __real_recv(int fd, void *buffer, size_t len, int flags);

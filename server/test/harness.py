@@ -252,8 +252,8 @@ def reset(client):
     client.close()
 
 
-def supported(binary, path):
-    """Exits 77 if this kernel does not have the accept path."""
+def is_supported(binary, path):
+    """Whether this kernel has the accept path; if not, the reason is printed."""
     trial = subprocess.Popen([binary, "--accept", path, "--port", "0"], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE)
     line = trial.stdout.readline().decode()
@@ -261,9 +261,16 @@ def supported(binary, path):
     _, err = trial.communicate()
     if trial.returncode == 77:
         print(err.decode(), end="")
-        sys.exit(77)
+        return False
     if f"accept={path} " not in line:
         sys.exit(f"the first line says {line!r}: {err.decode()}")
+    return True
+
+
+def supported(binary, path):
+    """Exits 77 if this kernel does not have the accept path."""
+    if not is_supported(binary, path):
+        sys.exit(77)
 
 
 def main(tests):
