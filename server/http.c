@@ -541,7 +541,7 @@ bool http_is_head(const struct http_request *r)
 
 bool http_is_last(const struct http_request *r)
 {
-	return r->status == 200 && r->close && !r->http10 && !r->has_length;
+	return r->status == 200 && r->close && !r->has_length;
 }
 
 struct http_answer http_refusal(void)

@@ -170,6 +170,11 @@ def closing_post(size, behind=b""):
     return head % (size - len(head % 0)) + b"x" * (size - len(head % 0)) + behind
 
 
+def closing_get(size, behind=b""):
+    """The same without a body."""
+    return GET_CLOSE[:-2] + b"A: " + b"x" * (size - len(GET_CLOSE) - 5) + b"\r\n\r\n" + behind
+
+
 def test_last_answer():
     """It arrives whatever follows the request, in the same segment or in a later one, and no reset behind it."""
     cases = {
@@ -178,6 +183,7 @@ def test_last_answer():
         "a line in a segment of its own": (closing_post(READ_SIZE), b"\r\n"),
         "a line behind a short POST": (closing_post(200, b"\r\n"),),
         "a line behind a short POST, later": (closing_post(200), b"\r\n"),
+        "a GET that fills a receive, and a line": (closing_get(READ_SIZE, b"\r\n"),),
         "HTTP/1.0 and 20 KB": (b"GET / HTTP/1.0\r\n\r\n" + b"x" * 20000,),
         "HTTP/1.0 and 20 KB later": (b"GET / HTTP/1.0\r\n\r\n", b"x" * 20000),
         "close and 20 KB": (GET_CLOSE + b"x" * 20000,),
@@ -217,6 +223,18 @@ def test_last_answer_of_a_drain():
             data = read_to_end(c, "drain")
             check(data.count(b"HTTP/1.1 200 ") == 1 and data.endswith(BODY), f"{data!r}")
         s.wait()
+
+
+def test_bad_requests_make_no_threads():
+    """They are shut down by a system call; a slot, which has none, by the few threads that a ring may have."""
+    with server() as s:
+        crowd = [s.connect() for _ in range(200)]
+        for c in crowd:
+            c.sendall(b"nonsense\r\n\r\n")
+        for c in crowd:
+            check(read_to_end(c, "nonsense").startswith(b"HTTP/1.1 400 "), "not refused")
+        threads = s.now()["io_wq_threads"]
+        check(threads <= (2 * int(WORKERS) if PATH == "direct" else 0), f"{threads} threads of io-wq")
 
 
 def test_half_close():
@@ -315,8 +333,17 @@ def test_idle_timeout():
         served = s.connect()
         ask(served)
         silent = s.connect()
-        for c in (silent, served):
-            check(c.recv(10) == b"", "an idle connection gets bytes")
+        check(silent.recv(10) == b"", "an idle connection gets bytes")
+        check(served.recv(10) == b"", "an idle connection gets bytes")
+        began = time.monotonic()
+        try:
+            # What was just on its way is no reason for a reset, which would take the last answer away.
+            for _ in range(3):
+                served.sendall(GET)
+                time.sleep(0.05)
+            check(served.recv(10) == b"", "an idle connection gets bytes")
+        except ConnectionError as error:
+            check(time.monotonic() - began > LINGER_S, f"closed at once: {error}")
         silent.close()
         served.close()
         check(s.now()["timeouts"] == 2, "not counted")
