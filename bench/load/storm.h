@@ -5,6 +5,9 @@
  * closes a file descriptor while it runs and takes no files_struct.file_lock. Every byte that comes
  * back is checked.
  *
+ * Closed by a reset of the client's (client-rst), a socket is disconnected, which sends that reset, and
+ * connected again: neither it nor its source address is made anew.
+ *
  * Needs Linux 5.19; 6.7 for --close client-rst, 6.11 for source addresses. IPv4 only.
  * Leaves out: TLS, pipelining, requests larger than one buffer.
  */

@@ -11,8 +11,8 @@
 static const char *const op_name[] = {
 	[OP_SOCKET] = "socket", [OP_LINGER] = "linger",	    [OP_NO_PORT] = "no-port",
 	[OP_BIND] = "bind",	[OP_CONNECT] = "connect",   [OP_SEND] = "send",
-	[OP_RECV] = "receive",	[OP_SHUTDOWN] = "shutdown", [OP_CLOSE] = "close",
-	[OP_CANCEL] = "cancel",
+	[OP_RECV] = "receive",	[OP_SHUTDOWN] = "shutdown", [OP_DISCONNECT] = "disconnect",
+	[OP_CLOSE] = "close",	[OP_CANCEL] = "cancel",
 };
 
 /* user_data: operation in bits 56-63, generation in 32-55, slot in 0-31. */
@@ -157,6 +157,38 @@ static void prep_close(struct thread *thread, unsigned int slot, unsigned int fl
 	finish_sqe(thread, sqe, OP_CLOSE, slot, flags);
 }
 
+/* TCP sends a reset, and the socket is as it was before connect(); its source address stays. */
+static void prep_disconnect(struct thread *thread, unsigned int slot)
+{
+	static const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct io_uring_sqe *sqe = get_sqe(thread, OP_DISCONNECT, slot, 0);
+
+	io_uring_prep_connect(sqe, (int)slot, &nobody, sizeof(nobody));
+	finish_sqe(thread, sqe, OP_DISCONNECT, slot, IOSQE_FIXED_FILE);
+}
+
+static void prep_socket(struct thread *thread, unsigned int slot)
+{
+	struct storm *storm = thread->storm;
+	struct conn *conn = &thread->conns[slot];
+	struct io_uring_sqe *sqe = get_sqe(thread, OP_SOCKET, slot, 0);
+
+	io_uring_prep_socket_direct(sqe, AF_INET, SOCK_STREAM, 0, slot, 0);
+	finish_sqe(thread, sqe, OP_SOCKET, slot, QUIET_LINK);
+	if (storm->options.close == STORM_CLIENT_RST) /* for those that fail and are closed */
+		prep_setsockopt(thread, OP_LINGER, slot, SOL_SOCKET, SO_LINGER, &storm->linger,
+				sizeof(storm->linger));
+	if (!storm->bind_sources)
+		return;
+	/* The port is chosen by connect(): a port is free per peer, not for everybody. */
+	prep_setsockopt(thread, OP_NO_PORT, slot, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &storm->one,
+			sizeof(storm->one));
+	next_source(thread, &conn->source);
+	sqe = get_sqe(thread, OP_BIND, slot, 0);
+	io_uring_prep_bind(sqe, (int)slot, (struct sockaddr *)&conn->source, sizeof(conn->source));
+	finish_sqe(thread, sqe, OP_BIND, slot, IOSQE_FIXED_FILE | QUIET_LINK);
+}
+
 /* The whole first half of a connection as one chain. */
 void conn_start(struct thread *thread, unsigned int slot, uint64_t intended_ns)
 {
@@ -175,22 +207,9 @@ void conn_start(struct thread *thread, unsigned int slot, uint64_t intended_ns)
 	thread->open++;
 	thread->result.started++;
 
-	sqe = get_sqe(thread, OP_SOCKET, slot, 0);
-	io_uring_prep_socket_direct(sqe, AF_INET, SOCK_STREAM, 0, slot, 0);
-	finish_sqe(thread, sqe, OP_SOCKET, slot, QUIET_LINK);
-	if (storm->options.close == STORM_CLIENT_RST)
-		prep_setsockopt(thread, OP_LINGER, slot, SOL_SOCKET, SO_LINGER, &storm->linger,
-				sizeof(storm->linger));
-	if (storm->bind_sources) {
-		/* The port is chosen by connect(): a port is free per peer, not for everybody. */
-		prep_setsockopt(thread, OP_NO_PORT, slot, SOL_IP, IP_BIND_ADDRESS_NO_PORT,
-				&storm->one, sizeof(storm->one));
-		next_source(thread, &conn->source);
-		sqe = get_sqe(thread, OP_BIND, slot, 0);
-		io_uring_prep_bind(sqe, (int)slot, (struct sockaddr *)&conn->source,
-				   sizeof(conn->source));
-		finish_sqe(thread, sqe, OP_BIND, slot, IOSQE_FIXED_FILE | QUIET_LINK);
-	}
+	if (!conn->kept)
+		prep_socket(thread, slot);
+	conn->kept = false;
 	sqe = get_sqe(thread, OP_CONNECT, slot, 0);
 	io_uring_prep_connect(sqe, (int)slot, (struct sockaddr *)&storm->options.server,
 			      sizeof(storm->options.server));
@@ -218,10 +237,13 @@ static void begin_close(struct thread *thread, unsigned int slot)
 		retire(thread, slot);
 		return;
 	}
-	conn->state = CLOSING;
 	conn->pending = 1;
 	conn_reserve(thread, 1);
-	prep_close(thread, slot, 0);
+	if (thread->storm->options.close == STORM_CLIENT_RST && conn->state != FAILED)
+		prep_disconnect(thread, slot);
+	else
+		prep_close(thread, slot, 0);
+	conn->state = CLOSING;
 }
 
 static void fail(struct thread *thread, unsigned int slot, enum op op, int code)
@@ -375,6 +397,19 @@ void conn_handle(struct thread *thread, uint64_t user_data, int res, uint64_t no
 		conn->pending--;
 		handle_recv(thread, slot, res, now);
 		break;
+	case OP_DISCONNECT:
+		conn->pending--;
+		assert(conn->state == CLOSING);
+		if (res <
+		    0) { /* it counted as good when its last answer came: closed, not used again */
+			conn->pending = 1;
+			conn_reserve(thread, 1);
+			prep_close(thread, slot, 0);
+			break;
+		}
+		conn->kept = true;
+		retire(thread, slot);
+		break;
 	case OP_CLOSE:
 		conn->pending--;
 		assert(conn->state == CLOSING);
@@ -398,6 +433,28 @@ void conn_handle(struct thread *thread, uint64_t user_data, int res, uint64_t no
 			conn->has_socket = false;
 		fail(thread, slot, op, res < 0 ? -res : EIO);
 	}
+}
+
+bool conn_close_kept(struct thread *thread)
+{
+	assert(!thread->open);
+	thread->n_free = 0; /* a slot is free again when its socket is closed */
+	for (unsigned int i = 0; i < thread->n_conns; i++) {
+		struct conn *conn = &thread->conns[i];
+
+		assert(conn->state == FREE && conn->pending == 0);
+		if (!conn->kept) {
+			thread->free_slots[thread->n_free++] = i;
+			continue;
+		}
+		conn->kept = false;
+		conn->state = CLOSING;
+		conn->pending = 1;
+		thread->open++;
+		conn_reserve(thread, 1);
+		prep_close(thread, i, 0);
+	}
+	return thread->open > 0;
 }
 
 void conn_scan_timeouts(struct thread *thread, uint64_t now)

@@ -98,13 +98,21 @@ static int submit_and_wait(struct thread *thread)
 	return ret < 0 ? ret : 0;
 }
 
+/* Until all is done and every socket closed, those that were kept for a next connection last. */
+static bool goes_on(struct thread *thread)
+{
+	if (thread->fatal)
+		return false;
+	return !thread->stop || thread->open || conn_close_kept(thread);
+}
+
 void loop_run(struct thread *thread)
 {
 	uint64_t cpu_start = thread_cpu_ns();
 
 	thread->next_scan_ns = now_ns() + SCAN_NS;
 	start_due(thread);
-	while ((!thread->stop || thread->open) && !thread->fatal) {
+	while (goes_on(thread)) {
 		struct io_uring_cqe *cqe;
 		unsigned int head, n = 0;
 		uint64_t now;

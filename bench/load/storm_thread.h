@@ -15,7 +15,7 @@
 #include <time.h>
 
 #define REQUEST_MAX    512
-#define SQES_PER_CHAIN 8 /* close, socket, linger, no-port, bind, connect, send, receive */
+#define SQES_PER_CHAIN 7 /* socket, linger, no-port, bind, connect, send, receive */
 
 enum op {
 	OP_SOCKET,
@@ -26,6 +26,7 @@ enum op {
 	OP_SEND,
 	OP_RECV,
 	OP_SHUTDOWN,
+	OP_DISCONNECT,
 	OP_CLOSE,
 	OP_CANCEL,
 	OP_COUNT
@@ -36,7 +37,8 @@ enum op {
  *   FREE ------------> ANSWER ------------------------> ENDING   (SHUTDOWN if ours; wait for FIN)
  *    ^                   |  ^ more requests                |
  *    |                   |  '--.                           | FIN, or client-rst: at once
- *    |      CLOSE done   v     v                           v
+ *    |      CLOSE done,  v     v                           v
+ *    |      or DISCONNECT
  *    '---------------- CLOSING <------------------- last CQE is in
  *                        ^                                 ^
  *                        '-- FAILED (an error; waits for the chain's other CQEs)
@@ -51,6 +53,7 @@ enum state { FREE, ANSWER, ENDING, FAILED, CLOSING };
 struct conn {
 	enum state state;
 	bool has_socket;
+	bool kept; /* client-rst: FREE, and its socket waits for the next connection */
 	bool timed_out;
 	unsigned char pending;
 	uint32_t generation;
@@ -129,6 +132,9 @@ void conn_start(struct thread *thread, unsigned int slot, uint64_t intended_ns);
 
 /* One completion of any connection of the thread. */
 void conn_handle(struct thread *thread, uint64_t user_data, int res, uint64_t now);
+
+/* Closes what was kept, when nothing is open any more; false: nothing was. */
+bool conn_close_kept(struct thread *thread);
 
 /* Cancels what takes too long. */
 void conn_scan_timeouts(struct thread *thread, uint64_t now);

@@ -60,7 +60,7 @@ static const struct report_cell *cell_of(const struct view *v, const char *label
 
 static bool look(const struct report_machine *machine, const char *experiment, struct view *v)
 {
-	if (!report_pivot(machine, experiment, 0, &v->pivot))
+	if (!report_pivot_main(machine, experiment, &v->pivot))
 		return false;
 	v->machine = machine;
 	v->column = v->pivot.column[report_main_column(&v->pivot)];
@@ -88,7 +88,7 @@ static bool look_at_times(const struct report_data *data, const char *experiment
 	for (size_t m = 0; m < data->n_machines; m++) {
 		const struct report_machine *machine = &data->machines[m];
 
-		if (!has_times(machine) || !report_pivot(machine, experiment, 0, &v->pivot))
+		if (!has_times(machine) || !report_pivot_main(machine, experiment, &v->pivot))
 			continue;
 		if (!best ||
 		    (most ? cpus_of(machine) > cpus_of(best) : cpus_of(machine) < cpus_of(best)))
@@ -481,6 +481,33 @@ static void print_cpu(FILE *out, const struct view *v)
 	fprintf(out, "\n");
 }
 
+/* By who closes: what the client spends on a connection beside what the server does. */
+static void print_client(FILE *out, const struct view *v)
+{
+	static struct report_pivot p;
+	const char *separator = "What the client spends on a connection, driving `direct`: ";
+	bool any = false;
+
+	for (size_t load = 0; v->machine && report_pivot(v->machine, "one-core", load, &p);
+	     load++) {
+		const struct report_cell *cell =
+			p.is_wrk ? NULL : report_pivot_find(&p, "direct", v->column, &figure_cpu);
+		struct summary client, server = report_figure_of(cell, &figure_cpu);
+		json_t *how = cell ? report_part(cell->first, "storm.load") : NULL;
+
+		if (!server.n)
+			continue;
+		client = report_summary(cell, "storm.result", "client_cpu_us_per_connection");
+		fprintf(out, "%s%.1f us closed by %s (%.1f times the server's)", separator,
+			client.median, json_string_value(json_object_get(how, "close")),
+			client.median / server.median);
+		separator = ", ";
+		any = true;
+	}
+	if (any)
+		fprintf(out, ".\n\n");
+}
+
 /* ---- what to do ---- */
 
 static void print_decision(FILE *out)
@@ -593,6 +620,7 @@ void report_page(FILE *out, const struct report_data *data, const struct report_
 	print_neighbours(out, &neighbours);
 	report_opcode_summary(out, files->opcode, files->plots_seen);
 	print_cpu(out, &one_core);
+	print_client(out, &one_core);
 	report_flames_pair(out, files->flame_summaries, files->flames, files->page);
 	print_decision(out);
 	print_not_measured(out, data);

@@ -273,6 +273,30 @@ bool report_pivot(const struct report_machine *machine, const char *experiment, 
 	return true;
 }
 
+static size_t count_cells(const struct report_pivot *pivot)
+{
+	size_t n = 0;
+
+	for (size_t r = 0; r < pivot->n_rows; r++)
+		for (size_t c = 0; c < pivot->n_columns; c++)
+			n += pivot->cell[r][c][0] != NULL;
+	return n;
+}
+
+bool report_pivot_main(const struct report_machine *machine, const char *experiment,
+		       struct report_pivot *pivot)
+{
+	size_t best = 0, most = 0;
+
+	for (size_t load = 0; report_pivot(machine, experiment, load, pivot); load++) {
+		if (count_cells(pivot) <= most)
+			continue;
+		most = count_cells(pivot);
+		best = load;
+	}
+	return most && report_pivot(machine, experiment, best, pivot);
+}
+
 const struct report_cell *report_pivot_cell(const struct report_pivot *pivot, size_t row,
 					    size_t column, const struct report_figure *figure)
 {

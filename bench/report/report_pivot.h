@@ -38,6 +38,10 @@ const char *report_axis(const char *experiment);
 bool report_pivot(const struct report_machine *machine, const char *experiment, size_t index,
 		  struct report_pivot *pivot);
 
+/* The load that most cells were measured under; of equal ones the first. false: there is none. */
+bool report_pivot_main(const struct report_machine *machine, const char *experiment,
+		       struct report_pivot *pivot);
+
 /* What a row is called: the path, and in what it differs from the plain one. */
 void report_label(json_t *record, char *text, size_t size);
 

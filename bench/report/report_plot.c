@@ -83,7 +83,7 @@ static bool has_plot(const struct report_machine *machine, const struct plot *pl
 	if (report_is_emulated(machine) && strcmp(plot->figure->part, "lock"))
 		return false; /* no times that are a CPU's */
 	return (counts ? plot->on_counting : plot->elsewhere) &&
-	       report_pivot(machine, plot->experiment, 0, p) && count_figures(p, plot) > 1 &&
+	       report_pivot_main(machine, plot->experiment, p) && count_figures(p, plot) > 1 &&
 	       (plot->bars || p->n_columns > 1);
 }
 

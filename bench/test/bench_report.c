@@ -560,6 +560,33 @@ static void test_where_it_is_wanted(void)
 	       LIST("1.50"));
 }
 
+/* A second load, under which few paths were measured, does not take the place of the first. */
+static void test_two_loads(void)
+{
+	json_t *records = json_array(), *each;
+	size_t k;
+
+	add_one_core(records, "direct", 5, 40000);
+	json_array_foreach (records, k, each) {
+		json_object_set_new(report_part(each, "storm.load"), "close",
+				    json_string("client-fin"));
+		json_object_set_new(report_part(each, "storm.result"),
+				    "client_cpu_us_per_connection", json_real(7.5));
+	}
+	add_one_core(records, "epoll", 12, 40000);
+	add_one_core(records, "direct", 9, 40000);
+	json_array_foreach (records, k, each)
+		if (!json_object_get(report_part(each, "storm.result"),
+				     "client_cpu_us_per_connection"))
+			json_object_set_new(report_part(each, "storm.result"),
+					    "client_cpu_us_per_connection", json_real(18.17));
+	expect(records, make_page,
+	       LIST("| `direct` | 9.1 |",
+		    "driving `direct`: 7.5 us closed by client-fin (1.5 times the server's), 18.2 us closed by "
+		    "server-fin (2.0 times the server's)."),
+	       LIST("| `direct` | 5.1 |"));
+}
+
 /* However much there is: one page. */
 static void test_page_length(void)
 {
@@ -701,6 +728,7 @@ int main(void)
 	test_unsteady();
 	test_chosen_path();
 	test_where_it_is_wanted();
+	test_two_loads();
 	test_page_length();
 	test_experiments();
 	test_targets();

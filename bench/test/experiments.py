@@ -27,6 +27,7 @@ OPTIONS = {
     "park": ["--rate-duration", "1500ms"],
     "latency": ["--rate-duration", "500ms"],
     "overhead": ["--experiments", "paths", "--overhead"],
+    "closes": ["--experiments", "one-core", "--paths", "direct,epoll", "--close", "client-rst"],
     # as precise as anything is: done after as few pairs as there may be
     "pairs": ["--paths", "direct", "--workers", "1", "--pairs", "yes", "--precision", "100", "--repetitions", "30"],
 }
@@ -44,7 +45,7 @@ def run(folder):
     out = os.path.join(folder, "records")
     done = subprocess.run(
         [BENCH, "run", "--server", SERVER, "--out", out, "--preset", "smoke", "--experiments",
-         EXPERIMENT if EXPERIMENT not in ("overhead", "pairs") else "paths", *OPTIONS[EXPERIMENT]],
+         EXPERIMENT if EXPERIMENT not in ("overhead", "pairs", "closes") else "paths", *OPTIONS[EXPERIMENT]],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False, timeout=600)
     with open(out, encoding="ascii") as file:
         records = [json.loads(line) for line in file]
@@ -166,6 +167,15 @@ def check_overhead(records):
         if not record["cell"]["watched"]:
             check(record["lock"]["instrument"] is None, "it was watched")
     check(cells and all(seen == {True, False} for seen in cells.values()), f"{cells}")
+
+
+def check_closes(records):
+    """Sockets that the client resets and connects again are as many as before in the end."""
+    for record in records:
+        load, result = record["storm"]["load"], record["storm"]["result"]
+        check(load["close"] == "client-rst" and result["started"] > load["concurrency"], "none was used again")
+        check(result["good"] == result["started"] == record["server"]["totals"]["accepts"], f"{result}")
+        check(record["sockets"]["back"], "sockets are left over")
 
 
 def check_pairs(records):
