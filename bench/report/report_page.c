@@ -448,7 +448,9 @@ static void print_cpu(FILE *out, const struct view *v)
 
 	fprintf(out, "## Server CPU per connection\n\n");
 	if (!v->machine) {
-		fprintf(out, "Not measured on a CPU that is one.\n\n");
+		fprintf(out,
+			"No record here is of the experiment `one-core` and of a CPU that is not "
+			"emulated.\n\n");
 		return;
 	}
 	fprintf(out,
@@ -616,7 +618,8 @@ void report_page(FILE *out, const struct report_data *data, const struct report_
 		"stands before a rate that the server did not limit.\n\n",
 		STATS_PAIRS_MIN);
 	print_counts(out, counter, n);
-	fprintf(out, "## What the lock costs where it is wanted\n\n");
+	if (neighbours.machine || json_array_size(files->opcode))
+		fprintf(out, "## What the lock costs where it is wanted\n\n");
 	print_neighbours(out, &neighbours);
 	report_opcode_summary(out, files->opcode, files->plots_seen);
 	print_cpu(out, &one_core);
