@@ -208,7 +208,7 @@ def every_errno(operation, n, options, client, drop):
         environment["ACCEPT_SERVER_DROP"] = drop
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--park-timeout", "200ms", *options,
                 environment=environment) as s:
-        end = time.monotonic() + 100
+        end = time.monotonic() + 300
         while "every errno was injected" not in s.said():
             check(time.monotonic() < end, f"{operation}: not all were injected: {s.said()}")
             check(s.process.poll() is None, f"{operation}: the server has ended: {s.said()}")
