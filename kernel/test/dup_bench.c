@@ -608,7 +608,7 @@ static void print_record(const struct cell *cell, const struct settings *setting
 	       SCHEMA, cell->method->name, cell->private ? "private" : "shared", cell->processes,
 	       cell->open, cell->each, cell->repeat, settings->ms, ops, ops_per_s,
 	       was_interrupted ? "true" : "false", tries, needs_ring(cell->method) ? BATCH : 1);
-	if (shared->locks.known)
+	if (shared->locks.known && ops)
 		print_locks(&shared->locks, idle, ops);
 	print_cpus(cell->processes);
 	print_where(settings);
