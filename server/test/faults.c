@@ -4,8 +4,8 @@
  *
  *   ACCEPT_SERVER_FAULTS=OP:ERROR:N[,...]   every N-th request of OP fails with ERROR
  *   ACCEPT_SERVER_DROP=OP:N[,...]           every N-th completion of OP is dropped
- *   ACCEPT_SERVER_ENTER=ERROR:FIRST:N       N calls of io_uring_enter() from the FIRST on do nothing
- *                                           and fail with ERROR
+ *   ACCEPT_SERVER_ENTER=ERROR:FIRST:N       N calls of io_uring_enter() do nothing and fail with
+ *                                           ERROR, from the FIRST on that finds the queue full
  *   ACCEPT_SERVER_SQ=N  ACCEPT_SERVER_CQ=N  entries of a ring's queues
  *
  * OP is one of the names below. ERROR is the name of an errno; or EVERY for each errno there is, one
@@ -325,15 +325,18 @@ int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait);
 int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait);
 int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait)
 {
-	static _Thread_local unsigned calls;
+	static _Thread_local unsigned calls, failed;
 	const char *value = getenv("ACCEPT_SERVER_ENTER");
 	char *copy = value ? strdup(value) : NULL, *rest = copy;
 	const char *error = strsep(&rest, ":"), *first = strsep(&rest, ":");
 	unsigned from = first ? (unsigned)atoi(first) : 0, n = rest ? (unsigned)atoi(rest) : 0;
-	int ret = value && calls >= from && calls - from < n ? -error_by_name(error) : 0;
+	/* They begin when the queue is full, where the server cannot go on without. */
+	bool fails_now = value && calls >= from && failed < n && (failed || !wait);
+	int ret = fails_now ? -error_by_name(error) : 0;
 
 	free(copy);
 	calls++;
+	failed += fails_now;
 	return ret ? ret : __real_io_uring_submit_and_wait(ring, wait);
 }
 
