@@ -6,12 +6,13 @@
  * (unshare(CLONE_FILES)) never waits for the lock of the table, but its numbers mean nothing to the
  * other threads: it must send the open file itself. So the same program does it in three ways:
  *
- *     HOW       what is handed over                                   locks taken for a connection
- *     dup       a parked number, after a DUP onto it                  1 (0 with the series exchange)
- *     accept    an fd that the accept has made and a close ends       2
- *     private   the file, by SCM_RIGHTS, to a table of its own        4
+ *     HOW       what is handed over                              takes the lock of a table
+ *     dup       a parked number, after a DUP onto it             once: DUP (never with "exchange")
+ *     accept    an fd that accept has made and close will end    twice: accept, close
+ *     private   the file, by SCM_RIGHTS, to a table of its own   4 times: accept, close in the one
+ *                                                                table, receive, close in the other
  *
- * All locks of "private" are uncontended, but each file costs a message, an fd in both tables, and
+ * Nobody waits for the locks of "private", but each file costs a message, an fd in both tables, and
  * two closes. When it ends (SIGINT, SIGTERM), the program says how many acquisitions of file_lock
  * there were, from /proc/lock_stat, which counts those of all processes.
  *

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Checks an example: an echo server that prints its address first.
+Checks an example: an echo server that prints its address first. That of dup_tls is spoken to by TLS.
 
     check.py PROGRAM ACCEPT-BENCH [HOW]
 
@@ -18,6 +18,8 @@ import resource
 import select
 import signal
 import socket
+import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -25,6 +27,10 @@ import time
 
 PROGRAM, BENCH = sys.argv[1:3]
 HOW = sys.argv[3:]
+TLS = os.path.basename(PROGRAM) == "dup_tls"
+TLS_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TLS_CONTEXT.check_hostname = False
+TLS_CONTEXT.verify_mode = ssl.CERT_NONE  # the certificate is signed by itself, and new each time
 # User-mode Linux runs nothing but this test, so there each socket of the kernel is one of ours.
 ALONE = "-um" in platform.release()
 
@@ -73,11 +79,20 @@ class Example:
         self.pid = self.process.pid
         self.own = self.sockets()[0]
 
-    def connect(self):
+    def connect_tcp(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
+    def connect(self):
+        client = self.connect_tcp()
+        if not TLS:
+            return client
+        return TLS_CONTEXT.wrap_socket(client)
+
     def storm(self, connections, concurrency, close, requests=3):
-        """ACCEPT-BENCH's client compares what comes back, byte by byte."""
+        """Connections that compare what comes back, byte by byte: ACCEPT-BENCH's client, or, for TLS, threads in here."""
+        if TLS:
+            self.storm_tls(connections // 20, concurrency // 10, close, requests)
+            return
         storm = subprocess.run(
             [BENCH, "storm", "--connect", f"127.0.0.1:{self.port}", "--protocol", "echo", "--close", close,
              "--connections", str(connections), "--concurrency", str(concurrency), "--requests", str(requests),
@@ -86,6 +101,29 @@ class Example:
         result = json.loads(storm.stdout)["result"]
         check(storm.returncode == 0 and result["good"] == connections and result["failed"] == 0,
               f"{result['good']} of {connections} connections were good: {result['errors']}")
+
+    def storm_tls(self, connections, concurrency, close, requests):
+        todo, wrong = iter(range(connections)), []
+
+        def one_after_another():
+            for _ in todo:
+                try:
+                    with self.connect() as client:
+                        for _ in range(requests):
+                            data = random.randbytes(random.randint(1, 20000))
+                            client.sendall(data)
+                            check(receive(client, len(data)) == data, "not the bytes that were sent")
+                        if close == "client-rst":
+                            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                except (Failure, OSError) as error:
+                    wrong.append(error)
+
+        threads = [threading.Thread(target=one_after_another) for _ in range(concurrency)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        check(not wrong and next(todo, None) is None, f"{len(wrong)} of {connections} failed: {wrong[:1]}")
 
     def sockets(self):
         """Sockets in its table of file descriptors, and in the slots of its rings."""
@@ -198,7 +236,7 @@ def try_echo(example):
             back = receive(client, len(data))
             check(back in (b"", data), "not the bytes that were sent")
             return back == data
-    except ConnectionError:
+    except (ConnectionError, ssl.SSLError):
         return False
 
 
@@ -249,7 +287,25 @@ def main(tests):
     sys.exit(1 if failed else 0)
 
 
-TESTS = [test_load, test_more_than_it_takes, test_half_close, test_slow_reader, test_silent]
+def test_no_tls(example):
+    """Clients that speak something else, or leave in the midst of the handshake."""
+    for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b""):
+        for _ in range(20):
+            with example.connect_tcp() as client:
+                client.sendall(data)
+    with example.connect_tcp() as client:
+        client.sendall(random.randbytes(1000))
+        try:
+            check(client.recv(1000)[:2] in (b"\x15\x03", b""), "neither an alert nor the end for what is no TLS")
+        except ConnectionResetError:
+            pass  # it had not read all of it when it ended
+    check(try_echo(example), "others are not served any more")
+
+
+if TLS:
+    TESTS = [test_load, test_more_than_it_takes, test_silent, test_no_tls]
+else:
+    TESTS = [test_load, test_more_than_it_takes, test_half_close, test_slow_reader, test_silent]
 if HOW in ([], ["dup"]):
     TESTS.append(test_failing_dup)
 main(TESTS)
