@@ -5,9 +5,9 @@
  * One timeout request (OP_TICK) is in flight while anything is open, parked or paused; when it
  * completes, the connections whose time is over are ended and parked numbers are swept. With
  * nothing to watch there is none, and an idle server sleeps. What is in flight on such a connection
- * is cancelled: named by its user_data, it completes with ECANCELED, and is tried once more without a
- * wait (conn.h). A timeout linked to each
- * receive would do that without our help, for one request and one timer more per receive.
+ * is cancelled: named by its user_data, it completes with ECANCELED, and is then tried once more
+ * without a wait (conn.h). A timeout linked to each receive would do that without our help, for one
+ * request and one timer more per receive.
  *
  * The main thread cannot submit to a ring of SINGLE_ISSUER. It sets worker.stop and writes to an
  * eventfd, which the worker has a read of in flight (OP_WAKE): that completion begins the drain.
