@@ -41,16 +41,30 @@ unpack_source()
 	mv "$2.partial" "$2"
 }
 
-# apply_patches DIR PATCH...: with no fuzz, or not at all
+# apply_patches TREE APPLIED PATCH...: with no fuzz, each whole or not at all; keeps them in the folder APPLIED, in their
+# order
 apply_patches()
 {
-	local dir=$1 patch
-	shift
+	local tree=$1 applied=$2 patch n=0
+	shift 2
 
 	for patch; do
-		patch -d "$dir" -p1 -s -F0 --no-backup-if-mismatch --dry-run <"$patch" >&2 &&
-			patch -d "$dir" -p1 -s -F0 --no-backup-if-mismatch <"$patch" >&2 ||
+		patch -d "$tree" -p1 -s -F0 --no-backup-if-mismatch --dry-run <"$patch" >&2 &&
+			patch -d "$tree" -p1 -s -F0 --no-backup-if-mismatch <"$patch" >&2 ||
 			return 1
+		n=$((n + 1))
+		cp -- "$patch" "$applied/$(printf %03d $n)-${patch##*/}"
+	done
+}
+
+# unapply_patches TREE APPLIED: takes them out again, the last one first; fails if that cannot be
+unapply_patches()
+{
+	local patch
+
+	for patch in $(list_patches "$2" | sort -r); do
+		patch -d "$1" -p1 -s -R -F0 --no-backup-if-mismatch <"$patch" >&2 || return 1
+		rm -f "$patch"
 	done
 }
 
@@ -107,7 +121,7 @@ list_patches()
 # prepare_tree SOURCE PATCH...: sets tree to a tree of SOURCE with the patches applied
 prepare_tree()
 {
-	local source=$1 folder patches applied i
+	local source=$1 folder patches applied
 	shift
 
 	need patch tar xz
@@ -124,22 +138,16 @@ prepare_tree()
 		rm -f "$folder/state"
 		readarray -t applied < <(list_patches "$folder/applied")
 		note_times "$tree" "$folder/times" ${applied[@]+"${applied[@]}"}
-		for i in $(list_patches "$folder/applied" | sort -r); do
-			patch -d "$tree" -p1 -s -R -F0 --no-backup-if-mismatch <"$i" >&2 || {
-				rm -rf "$tree"
-				break
-			}
-		done
+		unapply_patches "$tree" "$folder/applied" || rm -rf "$tree"
 	else
 		rm -rf "$tree"
 	fi
 	rm -f "$folder/applied"/*
 	[ -d "$tree" ] || unpack_source "$source" "$tree"
-	if ! apply_patches "$tree" "$@"; then
-		rm -rf "$tree"
+	if ! apply_patches "$tree" "$folder/applied" "$@"; then
+		unapply_patches "$tree" "$folder/applied" && hash_of </dev/null >"$folder/state" || rm -rf "$tree"
 		die "the patches do not apply to ${source##*/}"
 	fi
 	[ ! -f "$folder/times" ] || restore_times "$tree" "$folder/times"
-	[ $# = 0 ] || cp -- "$@" "$folder/applied/"
 	echo "$patches" >"$folder/state"
 }
