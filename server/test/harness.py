@@ -2,6 +2,7 @@
 """Starts an accept-server for a test, and talks to it as clients nobody would want."""
 
 import atexit
+import hashlib
 import os
 import re
 import select
@@ -26,15 +27,82 @@ def check(condition, message):
         raise Failure(message)
 
 
-def eventually(condition, message, seconds=15.0):
+# How long the work of machine_seconds() takes on a desktop PC at leisure. Limits are meant for such a one.
+REFERENCE_S = 0.006
+SLOWEST = 60.0
+
+
+def machine_seconds():
+    """A little of what the tests do, interpreting, system calls, wake-ups of another process, timed."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        while data := theirs.recv(64):
+            theirs.sendall(data)
+        os._exit(0)
+    theirs.close()
+    began = time.monotonic()
+    for _ in range(200):
+        ours.sendall(b"x" * 64)
+        ours.recv(64)
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+        hashlib.sha256(bytes(range(256)) * 16).digest()
+    took = time.monotonic() - began
+    ours.close()
+    os.waitpid(child, 0)
+    return took
+
+
+def slowness():
+    """How many times slower than that this machine is, emulated or busy; 1 for one that is faster."""
+    return min(SLOWEST, max(1.0, machine_seconds() / REFERENCE_S))
+
+
+SLOWNESS = slowness()
+
+
+class Deadline:
     """
-    Waits until condition() is true: for what happens soon, but on a crowded machine not at once. MESSAGE is a text,
-    or a function that makes one, if it is to hold figures as they are in the end.
+    SECONDS from now, times the slowness of this machine: measured when the test began, and again before giving up, as
+    others may have come to use it since. Progress begins it anew.
     """
-    end = time.monotonic() + seconds
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.allowed = seconds * SLOWNESS
+        self.again()
+
+    def again(self):
+        self.end = time.monotonic() + self.allowed
+
+    def over(self):
+        if time.monotonic() <= self.end:
+            return False
+        more = self.seconds * slowness()
+        if more <= self.allowed:
+            return True
+        self.end += more - self.allowed
+        self.allowed = more
+        return False
+
+
+def eventually(condition, message, seconds=15.0, progress=lambda: None):
+    """
+    Waits until condition() is true: for what happens soon, but on a slow or crowded machine not at once, see
+    Deadline. While the value of progress() changes, there is hope. MESSAGE is a text, or a function that makes one, if
+    it is to hold figures as they are in the end.
+    """
+    deadline = Deadline(seconds)
+    last = progress()
     while not condition():
-        if time.monotonic() > end:
-            raise Failure(f"not within {seconds} s: {message() if callable(message) else message}")
+        now = progress()
+        if now != last:
+            deadline.again()
+            last = now
+        if deadline.over():
+            raise Failure(f"not within {deadline.allowed:.0f} s: {message() if callable(message) else message}")
         time.sleep(0.02)
 
 
@@ -60,7 +128,7 @@ class Server:
         self.said_so_far = b""
 
     def read_line(self, seconds=20.0):
-        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds * SLOWNESS)
         return self.process.stdout.readline().decode() if ready else ""
 
     def said(self):
@@ -92,11 +160,11 @@ class Server:
 
     def wait(self, code=0, seconds=20.0):
         try:
-            out, err = self.process.communicate(timeout=seconds)
+            out, err = self.process.communicate(timeout=seconds * SLOWNESS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             out, err = self.process.communicate()
-            raise Failure(f"does not end within {seconds} s: {err.decode()}") from None
+            raise Failure(f"does not end within {seconds * SLOWNESS:.0f} s: {err.decode()}") from None
         self.log = (self.said_so_far + err).decode()
         check(self.process.returncode == code,
               f"exit code {self.process.returncode}, not {code}: {self.log}")
@@ -110,7 +178,7 @@ class Server:
         self.process.send_signal(signal.SIGUSR1)
         return parse_totals(self.read_line())
 
-    def connect(self, timeout=10.0):
+    def connect(self, timeout=10.0 * SLOWNESS):
         family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
         client = socket.socket(family)
         client.settimeout(timeout)
@@ -173,19 +241,23 @@ def eventually_clean(server, sockets, accepted=None):
     Waits until nothing is left of clients that have gone, and gives the totals. SOCKETS is how many the server keeps,
     its listeners, none of them in a slot; ACCEPTED how many connections there were, if some of them may still wait to be accepted.
     """
-    def left_over():
+    def look():
         totals, found, slots = server.now(), server.sockets(), server.slots()
-        ended = totals["closed"] + totals["refused"]
+        return {key: totals[key] for key in (
+            "accepts", "closed", "refused", "conns_now", "parked_now")} | {"sockets": found, "slots": slots}
+
+    def left_over(seen):
+        ended = seen["closed"] + seen["refused"]
         return [message for wrong, message in (
-            (accepted not in (None, totals["accepts"]), f"{totals['accepts']} of {accepted} accepted"),
-            (totals["conns_now"], f"{totals['conns_now']} connections are left over"),
-            (totals["parked_now"], f"{totals['parked_now']} parked connections are left over"),
-            (found > sockets, f"{found} sockets are open, {found - sockets} too many"),
-            (slots, f"{slots} sockets are left over in slots"),
-            (totals["accepts"] != ended, f"{totals['accepts']} accepted, {ended} closed or refused"),
+            (accepted not in (None, seen["accepts"]), f"{seen['accepts']} of {accepted} accepted"),
+            (seen["conns_now"], f"{seen['conns_now']} connections are left over"),
+            (seen["parked_now"], f"{seen['parked_now']} parked connections are left over"),
+            (seen["sockets"] > sockets, f"{seen['sockets']} sockets are open, {seen['sockets'] - sockets} too many"),
+            (seen["slots"], f"{seen['slots']} sockets are left over in slots"),
+            (seen["accepts"] != ended, f"{seen['accepts']} accepted, {ended} closed or refused"),
         ) if wrong]
 
-    eventually(lambda: not left_over(), lambda: "; ".join(left_over()) or "clean too late")
+    eventually(lambda: not left_over(look()), lambda: "; ".join(left_over(look())) or "clean too late", progress=look)
     return server.now()
 
 
