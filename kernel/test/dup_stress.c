@@ -1,17 +1,22 @@
 /*
- * dup_stress.c - random DUPs of many threads, against a model of what every number must refer to.
+ * dup_stress.c - random DUPs of many tasks, against a model of what every number must refer to.
  *
- *   dup_stress [--seed N] [--threads N] [--ops N] [--seconds N]
+ *   dup_stress [--seed N] [--threads N] [--processes N] [--ops N] [--seconds N]
  *
- * The threads share one fd table. Each has fd numbers and a ring's slots of its own, of which it
- * knows at any time what is there; it puts random DUPs among them into batches, into links and into
- * workers, mixed with close(), dup2() and open(), and compares every result, file and close-on-exec
- * bit. All of them also work on a few shared numbers, of which only is known what cannot be there. One more thread sleeps in read() on a number that is replaced
- * under it.
+ * Threads, and processes that share nothing with them but the fd table: in user-mode Linux threads
+ * of one memory run one at a time outside the kernel, such processes do not. They also put more
+ * requests into an enter, and fewer of those that leave the submission.
  *
- * The run is divided into epochs: each is a process that ends with requests in flight.
+ * Each has fd numbers and a ring's slots of its own, of which it knows at any time what is there;
+ * it puts random DUPs among them into batches, into links and into workers, mixed with close(),
+ * dup2() and open(), and compares every result, file and close-on-exec bit. All of them also work
+ * on a few shared numbers, of which only is known what cannot be there. One more thread sleeps in
+ * read() on a number that is replaced under it.
  *
- * Prints the seed first; the same seed gives the same sequence of requests in each thread (the
+ * The run is divided into epochs: each is a process that ends with requests in flight, as do the
+ * processes in it.
+ *
+ * Prints the seed first; the same seed gives the same sequence of requests in each task (the
  * interleaving is the kernel's). Exit codes: 0 no mismatch and enough operations, 1, 2 usage, 77.
  */
 #include <errno.h>
@@ -21,7 +26,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,10 +42,11 @@ enum {
 	ID_FLUSH = FILES, /* a file with ->flush() */
 	ID_NONE = -1,
 	FDS = 24,
-	SLOTS = 24, /* of each thread */
+	SLOTS = 24, /* of each task */
 	BATCH = 48,
-	SHARED = 6, /* numbers that all threads use */
-	MAX_THREADS = 64,
+	BATCH_PROCESS = 240,
+	SHARED = 6, /* numbers that all tasks use */
+	MAX_TASKS = 64,
 	FIRST_FD = 256,
 	NO_FD = 4000,	/* never open */
 	HIGH_FD = 3900, /* what must not be found by chance is up here */
@@ -59,29 +69,32 @@ struct sent {
 
 struct worker {
 	pthread_t thread;
+	pid_t process; /* or 0: a thread */
 	unsigned index;
+	unsigned batch; /* requests in an enter, at most */
+	unsigned kinds; /* one in so many enters is a link, a request for a worker, a system call */
+	unsigned any_slot; /* one in so many requests for a slot is for any: it ends the batch */
 	uint64_t random;
 	struct io_uring ring;
 	int first_fd;
 	struct place fds[FDS], slots[SLOTS];
-	struct sent sent[BATCH];
-	unsigned pending;
-	int new_slot; /* which the request for any slot got */
+	struct sent sent[BATCH_PROCESS];
 	unsigned long ops;
 };
 
-/* what the epochs add up, in memory shared with the parent */
+/* in memory that all processes share: what the epochs add up, and the models of this epoch */
 struct totals {
 	atomic_ulong ops, dups, mismatches, epochs, sleepers;
+	atomic_bool stop;
+	struct worker workers[MAX_TASKS];
 };
 
 static struct totals *totals;
+static struct worker *workers;
 static int files[FILES + 1], first_shared;
 static unsigned long ops_wanted = 200000, epoch_end;
-static unsigned threads = 8;
+static unsigned threads = 8, processes;
 static uint64_t seed, deadline_ms;
-static atomic_bool stop;
-static struct worker workers[MAX_THREADS];
 static struct io_uring sleeper_ring;
 static int sleeper_pipe[2];
 
@@ -102,7 +115,7 @@ static bool one_in(struct worker *w, unsigned n)
 static void mismatch(struct worker *w, const char *what, int got, int expected)
 {
 	if (atomic_fetch_add(&totals->mismatches, 1) < 20)
-		printf("dup_stress: MISMATCH thread %u after %lu operations: %s: %s, not %s\n",
+		printf("dup_stress: MISMATCH task %u after %lu operations: %s: %s, not %s\n",
 		       w->index, w->ops, what, res_name(got), res_name(expected));
 }
 
@@ -197,7 +210,7 @@ static bool draw_dup(struct worker *w, struct dup *dup, struct sent *sent, bool 
 		return ordered || !flushes;
 	}
 	dup->flags |= DUP_NEW_FIXED;
-	if (!ordered && one_in(w, 4)) {
+	if (!ordered && one_in(w, w->any_slot)) {
 		dup->new_fd = SLOT_ALLOC;
 		if (source == ID_NONE)
 			sent->expected = -EBADF;
@@ -248,7 +261,7 @@ static void reap(struct worker *w, unsigned count)
 /* requests that run in the order they are submitted in, since none of them leaves the submission */
 static void do_batch(struct worker *w)
 {
-	unsigned wanted = 1 + draw(w, BATCH), count = 0;
+	unsigned wanted = 1 + draw(w, w->batch), count = 0;
 	bool more = true;
 
 	while (count < wanted && more) {
@@ -403,8 +416,8 @@ static void *work(void *argument)
 	struct worker *w = argument;
 	unsigned long counted = 0;
 
-	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		switch (draw(w, 8)) {
+	while (!atomic_load_explicit(&totals->stop, memory_order_relaxed)) {
+		switch (draw(w, w->kinds)) {
 		case 0:
 			do_link(w);
 			break;
@@ -422,7 +435,7 @@ static void *work(void *argument)
 		counted = w->ops;
 		if (atomic_load(&totals->ops) >= epoch_end || now_ms() >= deadline_ms ||
 		    atomic_load(&totals->mismatches) > 20)
-			atomic_store(&stop, true);
+			atomic_store(&totals->stop, true);
 	}
 	verify(w, true);
 	return NULL;
@@ -431,7 +444,7 @@ static void *work(void *argument)
 /* Has a worker sleep in read() on a number, and puts something else there meanwhile. */
 static void *sleep_and_be_replaced(void *unused)
 {
-	while (!atomic_load(&stop)) {
+	while (!atomic_load(&totals->stop)) {
 		char byte = 0;
 		struct io_uring_sqe *sqe;
 
@@ -476,8 +489,24 @@ static void leave_in_flight(struct worker *w)
 	MUST(io_uring_submit(&w->ring));
 }
 
+/* a process with the fd table of this one, and nothing else in common */
+static void start_process(struct worker *w)
+{
+	fflush(stdout);
+	w->process = (pid_t)MUST(syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL));
+	if (w->process)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	work(w);
+	leave_in_flight(w);
+	fflush(stdout);
+	_exit(EXIT_GOOD);
+}
+
 static void run_epoch(unsigned epoch)
 {
+	unsigned tasks = threads + processes;
+	bool all_ended = true;
 	pthread_t sleeper;
 
 	for (int i = 0; i <= FILES; i++) {
@@ -486,13 +515,19 @@ static void run_epoch(unsigned epoch)
 		files[i] = (int)MUST(fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD));
 		close(fd);
 	}
-	for (unsigned i = 0; i < threads; i++) {
+	for (unsigned i = 0; i < tasks; i++) {
 		struct worker *w = &workers[i];
+		bool process = i >= threads;
 
 		w->index = i;
+		w->process = 0;
+		w->ops = 0;
+		w->batch = process ? BATCH_PROCESS : BATCH;
+		w->kinds = process ? 64 : 8;
+		w->any_slot = process ? 128 : 4;
 		w->random = (seed + epoch * 1000003ULL + i) * 0x9e3779b97f4a7c15ULL | 1;
 		w->first_fd = FIRST_FD + (int)i * FDS;
-		ring_open(&w->ring, 64, IORING_SETUP_SUBMIT_ALL);
+		ring_open(&w->ring, process ? 256 : 64, IORING_SETUP_SUBMIT_ALL);
 		slots_register(&w->ring, SLOTS);
 		for (int n = 0; n < FDS; n++)
 			w->fds[n].id = w->slots[n].id = ID_NONE;
@@ -504,16 +539,28 @@ static void run_epoch(unsigned epoch)
 	 * here on
 	 */
 	first_shared = (int)MUST(fcntl(files[0], F_DUPFD, 0));
+	for (unsigned i = threads; i < tasks; i++)
+		start_process(&workers[i]);
 	MUST(-pthread_create(&sleeper, NULL, sleep_and_be_replaced, NULL));
 	for (unsigned i = 0; i < threads; i++)
 		MUST(-pthread_create(&workers[i].thread, NULL, work, &workers[i]));
 	for (unsigned i = 0; i < threads; i++)
 		MUST(-pthread_join(workers[i].thread, NULL));
-	atomic_store(&stop, true);
+	for (unsigned i = threads; i < tasks; i++) {
+		int status;
+
+		MUST(waitpid(workers[i].process, &status, 0));
+		if (status != 0) {
+			printf("dup_stress: process of task %u: status %#x\n", i, status);
+			all_ended = false;
+			atomic_store(&totals->stop, true);
+		}
+	}
 	MUST(-pthread_join(sleeper, NULL));
 	for (unsigned i = 0; i < threads; i++)
 		leave_in_flight(&workers[i]);
-	_exit(EXIT_GOOD);
+	fflush(stdout);
+	_exit(all_ended ? EXIT_GOOD : EXIT_BAD);
 }
 
 static unsigned long number(const char *option, const char *text, unsigned long least,
@@ -535,6 +582,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "seed", required_argument, NULL, 's' },
 		{ "threads", required_argument, NULL, 't' },
+		{ "processes", required_argument, NULL, 'p' },
 		{ "ops", required_argument, NULL, 'o' },
 		{ "seconds", required_argument, NULL, 'd' },
 		{ 0 },
@@ -550,7 +598,10 @@ int main(int argc, char **argv)
 			seed = number("--seed", optarg, 0, ~0UL);
 			break;
 		case 't':
-			threads = (unsigned)number("--threads", optarg, 1, MAX_THREADS);
+			threads = (unsigned)number("--threads", optarg, 0, MAX_TASKS / 2);
+			break;
+		case 'p':
+			processes = (unsigned)number("--processes", optarg, 0, MAX_TASKS / 2);
 			break;
 		case 'o':
 			ops_wanted = number("--ops", optarg, 1, ~0UL >> 1);
@@ -560,23 +611,30 @@ int main(int argc, char **argv)
 			break;
 		default:
 			fprintf(stderr,
-				"usage: dup_stress [--seed N] [--threads N] [--ops N] [--seconds N]\n");
+				"usage: dup_stress [--seed N] [--threads N] [--processes N] "
+				"[--ops N] [--seconds N]\n");
 			return EXIT_USAGE;
 		}
 	}
+	if (!threads && !processes) {
+		fprintf(stderr, "dup_stress: --threads and --processes are both 0\n");
+		return EXIT_USAGE;
+	}
 	test_start("dup_stress");
-	printf("dup_stress: seed %llu, %u threads, %lu operations or %lu s\n",
-	       (unsigned long long)seed, threads, ops_wanted, seconds);
+	printf("dup_stress: seed %llu, %u threads, %u processes, %lu operations or %lu s\n",
+	       (unsigned long long)seed, threads, processes, ops_wanted, seconds);
 	deadline_ms = started + seconds * 1000;
 	totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	MUST(totals == MAP_FAILED ? -1 : 0);
+	workers = totals->workers;
 
 	while ((ops = atomic_load(&totals->ops)) < ops_wanted && now_ms() < deadline_ms &&
 	       !atomic_load(&totals->mismatches)) {
 		pid_t child;
 		int status;
 
+		atomic_store(&totals->stop, false);
 		epoch_end = ops + EPOCH_OPS < ops_wanted ? ops + EPOCH_OPS : ops_wanted;
 		fflush(stdout);
 		child = (pid_t)MUST(fork());
