@@ -69,7 +69,7 @@ struct sent {
 
 struct worker {
 	pthread_t thread;
-	pid_t process; /* or 0: a thread */
+	pid_t process; /* not for a thread; the parent writes it */
 	unsigned index;
 	unsigned batch; /* requests in an enter, at most */
 	unsigned kinds; /* one in so many enters is a link, a request for a worker, a system call */
@@ -492,10 +492,14 @@ static void leave_in_flight(struct worker *w)
 /* a process with the fd table of this one, and nothing else in common */
 static void start_process(struct worker *w)
 {
+	pid_t pid;
+
 	fflush(stdout);
-	w->process = (pid_t)MUST(syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL));
-	if (w->process)
+	pid = (pid_t)MUST(syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL));
+	if (pid) {
+		w->process = pid;
 		return;
+	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	work(w);
 	leave_in_flight(w);
@@ -520,7 +524,6 @@ static void run_epoch(unsigned epoch)
 		bool process = i >= threads;
 
 		w->index = i;
-		w->process = 0;
 		w->ops = 0;
 		w->batch = process ? BATCH_PROCESS : BATCH;
 		w->kinds = process ? 64 : 8;
