@@ -82,8 +82,8 @@ GUEST
 	printf 'bash %q </dev/null >/run/out 2>/run/err\n' "$run/guest"
 	cat <<'GUEST'
 # what is still in the pipes; a program left behind by the command may hold them open for ever
-timeout 5 tail --pid="${cats% *}" -f /dev/null
-timeout 5 tail --pid="${cats#* }" -f /dev/null
+timeout 5 tail -s 0.1 --pid="${cats% *}" -f /dev/null
+timeout 5 tail -s 0.1 --pid="${cats#* }" -f /dev/null
 stty -F /dev/tty1 raw
 stty -F /dev/tty2 raw
 sync
@@ -126,10 +126,10 @@ um_run()
 	set +m
 	# (2>: bash says which signal ended it)
 	wait "$machine" 2>/dev/null || status=$?
-	wait "${readers[@]}"
 	# the processes of its programs end with it, but for a moment
 	kill -KILL -- "-$machine" 2>/dev/null || true
 	machine=
+	wait "${readers[@]}"
 	return $status
 }
 
