@@ -44,7 +44,7 @@ enum {
 	FDS = 24,
 	SLOTS = 24, /* of each task */
 	BATCH = 48,
-	BATCH_PROCESS = 240,
+	BATCH_PROCESS = 120,
 	SHARED = 6, /* numbers that all tasks use */
 	MAX_TASKS = 64,
 	FIRST_FD = 256,
@@ -530,7 +530,7 @@ static void run_epoch(unsigned epoch)
 		w->any_slot = process ? 128 : 4;
 		w->random = (seed + epoch * 1000003ULL + i) * 0x9e3779b97f4a7c15ULL | 1;
 		w->first_fd = FIRST_FD + (int)i * FDS;
-		ring_open(&w->ring, process ? 256 : 64, IORING_SETUP_SUBMIT_ALL);
+		ring_open(&w->ring, process ? 128 : 64, IORING_SETUP_SUBMIT_ALL);
 		slots_register(&w->ring, SLOTS);
 		for (int n = 0; n < FDS; n++)
 			w->fds[n].id = w->slots[n].id = ID_NONE;
