@@ -3,27 +3,47 @@
  *
  * Processes put files over the same few numbers, which stay open throughout: each DUP gives its
  * number, whoever looks finds one of the files there, and when all rest, file and close-on-exec bit
- * are those of one of the requests and not of two. No file is lost, none is closed twice.
+ * are those of one of the requests and not of two. No file is lost, none is closed twice. A dup3()
+ * from such a number copies one of the files, also if that is replaced and released meanwhile.
  */
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "race.h"
 
-enum { RACERS = 3, FEW = 3, DEEP = 6 };
+enum { RACERS = 3, FEW = 3, DEEP = 6, PUTS = 16, COPIES = 8, COPIES_AT = RACE_FIRST + RACE_BATCH };
 
 static struct racer racer;
 
-/* many requests for a few numbers */
+/* to a number of this process, from one at which the others replace the file */
+static void copy(void)
+{
+	int number = COPIES_AT + (int)racer.index;
+
+	for (int i = 0; i < COPIES; i++) {
+		MUST(dup3(RACE_FIRST, number, O_CLOEXEC));
+		CHECK(race_which(number) >= 0, "a copy of a number that is open always: %s",
+		      res_name(race_which(number)));
+	}
+	close(number);
+}
+
+/* many requests for a few numbers, by DUP and by dup3() */
 static void deep(unsigned turn)
 {
-	for (int i = 0; i < DEEP; i++) {
-		int number = RACE_FIRST + (int)racer_draw(&racer, FEW);
+	unsigned few = 1 + turn % FEW;
 
-		racer_dups_random(&racer, RACE_FIRST, 1 + turn % FEW, turn & 4);
-		race_put((int)racer_draw(&racer, RACE_FILES), number);
-		number = race_which(RACE_FIRST);
-		CHECK(number >= 0, "a number that is open always: %s", res_name(number));
+	for (int i = 0; i < DEEP; i++) {
+		int file;
+
+		if (racer.index)
+			racer_dups_random(&racer, RACE_FIRST, few, turn & 4);
+		for (int put = racer.index ? PUTS - 1 : 0; put < PUTS; put++)
+			race_put((int)racer_draw(&racer, RACE_FILES),
+				 RACE_FIRST + (int)racer_draw(&racer, few));
+		file = race_which(RACE_FIRST);
+		CHECK(file >= 0, "a number that is open always: %s", res_name(file));
+		copy();
 	}
 }
 
