@@ -4,7 +4,8 @@
  *
  * - A file with ->flush(): each time one gets to a number it has to be flushed once when it leaves
  *   it, by whatever means. A file of a FUSE file system counts.
- * - The same when it is at the very address in memory at which the file was that it comes after.
+ * - The same when it is at the very address in memory at which the file was that it comes after. And
+ *   a DUP leaves it to a worker, whatever was there a moment ago.
  * - A ring: IORING_OP_CLOSE does not close it, not even one that gets there under its hands.
  *
  * Needs root and /dev/fuse.
@@ -151,8 +152,10 @@ static void address_racer(unsigned index)
 	racer_open(&racer, index);
 	if (!race_meet(2))
 		return;
-	if (index == 0)
+	if (index == 0) {
+		slow_fs_watch(fs, getpid());
 		atomic_store(number_raced, (int)MUST(fcntl(race_fd(PLAIN), F_DUPFD_CLOEXEC, 0)));
+	}
 	if (!race_meet(2))
 		return;
 	while (!race_over(0)) {
@@ -176,6 +179,8 @@ static void the_same_address(void)
 	printf("dup_vs_flush: a file with ->flush() was opened %lu times after a plain one\n",
 	       atomic_load(puts_count));
 	check_flushes(before + atomic_load(puts_count));
+	CHECK(slow_fs_flushes_watched(fs) == 0, "%u flushes in the submission of a DUP",
+	      slow_fs_flushes_watched(fs));
 }
 
 static void dup_ring(void)

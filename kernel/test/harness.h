@@ -128,6 +128,9 @@ int slow_fs_open(struct slow_fs *fs);		  /* a new fd of the file */
 void slow_fs_hold(struct slow_fs *fs, bool hold); /* answer no FLUSH until released */
 bool slow_fs_wait_flush(struct slow_fs *fs);	  /* until a FLUSH is being held */
 unsigned slow_fs_flushes(struct slow_fs *fs);
+void slow_fs_watch(struct slow_fs *fs,
+		   pid_t thread); /* from here on count what THREAD calls itself */
+unsigned slow_fs_flushes_watched(struct slow_fs *fs);
 unsigned slow_fs_releases(struct slow_fs *fs);
 bool slow_fs_gave_up(struct slow_fs *fs); /* was a FLUSH held for wait_ms() and then let go? */
 

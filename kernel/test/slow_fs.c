@@ -35,6 +35,8 @@ struct slow_fs {
 	pthread_cond_t changed;
 	bool hold, gave_up;
 	unsigned held_count, flushes, releases;
+	pid_t watched;
+	unsigned flushes_watched;
 
 	/* the server's own */
 	int fd;			 /* /dev/fuse */
@@ -75,22 +77,24 @@ static void lock(struct slow_fs *fs)
 		pthread_mutex_consistent(&fs->mutex);
 }
 
-static void handle_flush(struct slow_fs *fs, uint64_t unique)
+static void handle_flush(struct slow_fs *fs, const struct fuse_in_header *in)
 {
 	bool held;
 
 	lock(fs);
 	fs->flushes++;
+	if (fs->watched && in->pid == (uint32_t)fs->watched)
+		fs->flushes_watched++;
 	held = fs->hold && fs->held_count < HELD_MAX;
 	if (held) {
 		if (!fs->held_count)
 			fs->held_since_ms = now_ms();
-		fs->held[fs->held_count++] = unique;
+		fs->held[fs->held_count++] = in->unique;
 	}
 	pthread_cond_broadcast(&fs->changed);
 	pthread_mutex_unlock(&fs->mutex);
 	if (!held)
-		reply(fs, unique, 0, NULL, 0);
+		reply(fs, in->unique, 0, NULL, 0);
 }
 
 /* answers what was held, once it may be or has been for too long */
@@ -135,7 +139,7 @@ static void handle(struct slow_fs *fs, const struct fuse_in_header *in)
 		reply(fs, in->unique, 0, &opened, sizeof(opened));
 		break;
 	case FUSE_FLUSH:
-		handle_flush(fs, in->unique);
+		handle_flush(fs, in);
 		break;
 	case FUSE_RELEASE:
 		lock(fs);
@@ -261,6 +265,19 @@ bool slow_fs_wait_flush(struct slow_fs *fs)
 unsigned slow_fs_flushes(struct slow_fs *fs)
 {
 	return __atomic_load_n(&fs->flushes, __ATOMIC_ACQUIRE);
+}
+
+void slow_fs_watch(struct slow_fs *fs, pid_t thread)
+{
+	lock(fs);
+	fs->watched = thread;
+	fs->flushes_watched = 0;
+	pthread_mutex_unlock(&fs->mutex);
+}
+
+unsigned slow_fs_flushes_watched(struct slow_fs *fs)
+{
+	return __atomic_load_n(&fs->flushes_watched, __ATOMIC_ACQUIRE);
 }
 
 unsigned slow_fs_releases(struct slow_fs *fs)
