@@ -102,6 +102,8 @@ void fdpool_unsweep(struct fdpool *pool, uint64_t now_ms)
 void fdpool_vacate(struct fdpool *pool, int fd)
 {
 	assert(fdpool_owns(pool, fd) && pool->parkeds + pool->vacants < pool->size);
-	pool->vacant[pool->vacants++] = pool->vacant[0];
+	/* Below all others, and these in their order: a swap would put the last doubtful one on top. */
+	memmove(pool->vacant + 1, pool->vacant, pool->vacants * sizeof(*pool->vacant));
+	pool->vacants++;
 	pool->vacant[0] = fd;
 }

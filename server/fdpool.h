@@ -69,7 +69,10 @@ int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms);
 /* What was swept last could not be given the placeholder: it is parked, from NOW_MS on. */
 void fdpool_unsweep(struct fdpool *pool, uint64_t now_ms);
 
-/* FD, in use, holds the placeholder again; it is taken last, as something was wrong with it. */
+/*
+ * FD, in use, holds the placeholder again. It is taken last, as something was wrong with it: after all
+ * that are vacant now, so that numbers which keep failing are tried in turn, and good ones before.
+ */
 void fdpool_vacate(struct fdpool *pool, int fd);
 
 static inline bool fdpool_owns(const struct fdpool *pool, int fd)

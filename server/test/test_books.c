@@ -154,6 +154,23 @@ static void test_pool_order(void)
 	fdpool_free(&pool);
 }
 
+/* All numbers but one fail (the limit was lowered, say): the good one is found. */
+static void test_pool_doubtful(void)
+{
+	struct fdpool pool;
+	int tries, fd = -1, good = FIRST + SIZE / 2;
+
+	fdpool_init(&pool, FIRST, SIZE, PARK);
+	for (tries = 0; tries < SIZE; tries++) {
+		fd = fdpool_take(&pool);
+		if (fd == good)
+			break;
+		fdpool_vacate(&pool, fd);
+	}
+	CHECK(fd == good, "after %d tries only %d was found", tries, fd);
+	fdpool_free(&pool);
+}
+
 /* Round and round the ring buffer of parked numbers. */
 static void test_pool_wraps(void)
 {
@@ -182,6 +199,7 @@ int main(void)
 	test_pool_taken_number();
 	test_pool_limit();
 	test_pool_order();
+	test_pool_doubtful();
 	test_pool_wraps();
 	CHECK_EXIT();
 }
