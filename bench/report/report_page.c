@@ -143,8 +143,8 @@ static void say_other_kernels(FILE *out, const struct view *counter, size_t n)
 		double other = count_of(&counter[k], "dup");
 
 		if (!isnan(other) && !isnan(dup) && fabs(other - dup) > SAME_COUNT)
-			fprintf(out, " On %s it is %.2f times with `dup`.",
-				counter[k].machine->name, other);
+			fprintf(out, " With `dup` it is %.2f times on another kernel: %s.", other,
+				counter[k].machine->name);
 	}
 }
 
