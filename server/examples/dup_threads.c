@@ -47,7 +47,7 @@
 enum {
 	THREADS = 2,   /* that serve */
 	CONNS = 500,   /* all together */
-	SECONDS = 5,   /* a client may be silent, and a socket parked, for as long */
+	SECONDS = 10,  /* a client may be silent, and a socket parked, for as long */
 	FIRST_FD = 64, /* the numbers are from here on; those below are for everything else */
 	SLOTS = 1024, /* accepted, not yet handed over: a full backlog comes at once, so twice that */
 	MAX_FD = 4096,

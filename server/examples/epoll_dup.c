@@ -48,7 +48,7 @@
 
 enum {
 	CONNS = 500,
-	SECONDS = 5,   /* a client may be silent, and a socket parked, for as long */
+	SECONDS = 10,  /* a client may be silent, and a socket parked, for as long */
 	FIRST_FD = 64, /* the numbers are from here on; those below are for everything else */
 	SLOTS = 1024, /* accepted, without an fd yet: a full backlog comes at once, so twice that */
 };
