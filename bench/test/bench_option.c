@@ -73,7 +73,8 @@ static const struct {
 	{ "--counts", "1,x" },
 	{ "--counts", "1;2" },
 	{ "--counts", "65" },
-	{ "--counts", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1" },
+	/* one more than LIST_MAX */
+	{ "--counts", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1" },
 	{ "--text", "" },
 	{ "--flag=yes", NULL },
 	{ "--flag", "operand" },
