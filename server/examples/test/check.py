@@ -103,10 +103,10 @@ class Example:
               f"{result['good']} of {connections} connections were good: {result['errors']}")
 
     def storm_tls(self, connections, concurrency, close, requests):
-        todo, wrong = iter(range(connections)), []
+        left, wrong = iter(range(connections)), []
 
         def one_after_another():
-            for _ in todo:
+            for _ in left:
                 try:
                     with self.connect() as client:
                         for _ in range(requests):
@@ -123,7 +123,7 @@ class Example:
             thread.start()
         for thread in threads:
             thread.join()
-        check(not wrong and next(todo, None) is None, f"{len(wrong)} of {connections} failed: {wrong[:1]}")
+        check(not wrong and next(left, None) is None, f"{len(wrong)} of {connections} failed: {wrong[:1]}")
 
     def sockets(self):
         """Sockets in its table of file descriptors, and in the slots of its rings."""
