@@ -66,7 +66,8 @@ struct point {
 };
 
 static struct io_uring ring, other_ring;
-static int source_fd, personality, reserved_fd;
+static int source_fd, personality;
+static struct reserved_fd *reserved;
 static unsigned long points;
 
 static bool from_slot(const struct point *p)
@@ -182,7 +183,7 @@ static int target_number(const struct point *p)
 	case T_RING:
 		return other_ring.ring_fd == source_number(p) ? ring.ring_fd : other_ring.ring_fd;
 	case T_RESERVED:
-		return reserved_fd;
+		return reserved->fd;
 	default:
 		return p->to == TO_FD ? FD_TARGET : SLOT_TARGET;
 	}
@@ -302,47 +303,8 @@ static void try_flags(struct point p)
 	}
 }
 
-/* open() of a FIFO has its number reserved while it waits for the other end */
-static void *reserve_fd(void *path)
-{
-	return (void *)(intptr_t)open(path, O_RDONLY | O_CLOEXEC);
-}
-
-static void reserve_start(pthread_t *thread, char *path)
-{
-	int probe;
-
-	MUST(mkfifo(path, 0600));
-	probe = (int)MUST(dup(source_fd));
-	close(probe);
-	reserved_fd = probe; /* the lowest that is free: what the next open() takes */
-	MUST(-pthread_create(thread, NULL, reserve_fd, path));
-	/* until then a dup() onto it succeeds, and has to be taken back */
-	for (uint64_t end = now_ms() + wait_ms(); now_ms() < end; usleep(1000)) {
-		probe = dup(source_fd);
-		close(probe);
-		if (probe != reserved_fd)
-			return;
-	}
-	MUST(-ETIMEDOUT);
-}
-
-static void reserve_end(pthread_t thread, char *path)
-{
-	void *fd;
-	int writer = (int)MUST(open(path, O_WRONLY | O_CLOEXEC));
-
-	MUST(-pthread_join(thread, &fd));
-	CHECK_RES((int)(intptr_t)fd, reserved_fd, "the open() that was waiting");
-	close(writer);
-	close(reserved_fd);
-	unlink(path);
-}
-
 int main(void)
 {
-	char path[] = "/tmp/dup_matrix.fifo";
-	pthread_t thread;
 	struct point p;
 
 	test_start("dup_matrix");
@@ -352,8 +314,7 @@ int main(void)
 	source_fd = file_make(ID_SOURCE);
 	slot_set(&ring, SLOT_SOURCE, source_fd);
 	personality = (int)MUST(io_uring_register_personality(&ring));
-	unlink(path);
-	reserve_start(&thread, path);
+	reserved = fd_reserve();
 
 	memset(&p, 0, sizeof(p));
 	for (p.from = 0; p.from < SOURCE_WAYS; p.from++)
@@ -362,7 +323,7 @@ int main(void)
 				for (p.target = 0; p.target < TARGET_STATES; p.target++)
 					try_flags(p);
 
-	reserve_end(thread, path);
+	fd_install_reserved(reserved);
 	printf("dup_matrix: %lu combinations\n", points);
 	return test_end();
 }

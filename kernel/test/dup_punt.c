@@ -2,7 +2,7 @@
  * dup_punt.c - a DUP that has to sleep does so in a worker, and no other does.
  *
  * It has to when the replaced file has a ->flush(), here one that takes as long as the test wants, or
- * a ->lock(), and when the fd table must grow. The submission returns meanwhile, the ring goes on with other
+ * a ->lock(), when a file may appear at a number that is reserved, and when the fd table must grow. The submission returns meanwhile, the ring goes on with other
  * requests and the fd table is not locked. Whether a worker was used can be seen: the first request
  * that is punted makes one. Each case is a process of its own for that. Needs root, for FUSE.
  */
@@ -140,6 +140,20 @@ static void lock_method(void)
 	close(fd);
 }
 
+/*
+ * Any file can get to a reserved number at any moment, also one that must not be closed in the
+ * submission: so a worker is who finds out that nothing can be replaced there. See dup_vs_flush.
+ */
+static void reserved_number(void)
+{
+	struct reserved_fd *reserved = fd_reserve();
+
+	CHECK_RES(DUP(&ring, .fd = source, .new_fd = reserved->fd), -EBUSY,
+		  "over a reserved number");
+	CHECK(io_workers() > 0, "a reserved number was looked at in the submission only");
+	fd_install_reserved(reserved);
+}
+
 /* nothing is flushed when a slot is emptied, so there is nothing to wait for */
 static void slot_needs_no_worker(void)
 {
@@ -272,6 +286,7 @@ int main(void)
 	ALONE(start, no_needless_worker);
 	ALONE(start, flush_is_called);
 	ALONE(start, lock_method);
+	ALONE(start, reserved_number);
 	ALONE(start, flush_from_fd);
 	ALONE(start, flush_from_slot);
 	ALONE(start, flush_async);

@@ -6,6 +6,8 @@
  *   it, by whatever means. A file of a FUSE file system counts.
  * - The same when it is at the very address in memory at which the file was that it comes after. And
  *   a DUP leaves it to a worker, whatever was there a moment ago.
+ * - A file with ->flush() that an open() puts at the number that it has reserved a moment ago: a DUP
+ *   over that number is -EBUSY, or replaces the file in a worker.
  * - A ring: IORING_OP_CLOSE does not close it, not even one that gets there under its hands.
  *
  * Needs root and /dev/fuse.
@@ -16,12 +18,13 @@
 
 #include "race.h"
 
-enum { PARTS = 3, NUMBERS = 4, FLUSHED_PER_BATCH = 4, PLAIN = 0 };
+enum { PARTS = 4, NUMBERS = 4, FLUSHED_PER_BATCH = 4, PLAIN = 0 };
 
 static struct slow_fs *fs;
 static int flushed_fd;
 static struct io_uring target;	 /* the ring that is not to be closed */
 static atomic_ulong *puts_count; /* how often the file with ->flush() got to a number */
+static atomic_ulong *busy_count; /* how many DUPs met a reserved number */
 static atomic_int *number_raced; /* -1: none yet */
 static struct racer racer;
 
@@ -181,6 +184,69 @@ static void the_same_address(void)
 	      slow_fs_flushes_watched(fs));
 }
 
+/* DUPs over the lowest number: free, reserved, or with a file that has ->flush() */
+static void dup_over_opened(void)
+{
+	struct race_dup dups[RACE_BATCH];
+	int number = atomic_load(number_raced);
+	unsigned count = 1 + racer_draw(&racer, RACE_BATCH);
+
+	for (unsigned i = 0; i < count; i++)
+		dups[i] = (struct race_dup){ .file = PLAIN, .number = number };
+	racer_dups(&racer, dups, count);
+	race_count(count);
+	for (unsigned i = 0; i < count; i++) {
+		CHECK(dups[i].res == number || dups[i].res == -EBUSY,
+		      "DUP over what is being opened: %s", res_name(dups[i].res));
+		atomic_fetch_add(busy_count, dups[i].res == -EBUSY);
+	}
+	racer_dawdle(&racer, 50000);
+}
+
+static void open_racer(unsigned index)
+{
+	racer_open(&racer, index);
+	if (!race_meet(2))
+		return;
+	if (index == 0) {
+		slow_fs_watch(fs, getpid());
+		atomic_store(number_raced, (int)MUST(fcntl(race_fd(PLAIN), F_DUPFD_CLOEXEC, 0)));
+	}
+	if (!race_meet(2))
+		return;
+	while (!race_over(0)) {
+		int fd;
+
+		if (index == 0) {
+			dup_over_opened();
+			continue;
+		}
+		close(atomic_load(number_raced));
+		fd = slow_fs_open(fs); /* at that number, unless a DUP was there first */
+		atomic_fetch_add(puts_count, 1);
+		if (fd != atomic_load(number_raced))
+			close(fd);
+	}
+	racer_close(&racer);
+}
+
+static void opened_meanwhile(void)
+{
+	unsigned long before = slow_fs_flushes(fs);
+
+	atomic_store(puts_count, 0);
+	for (unsigned i = 0; i < 2; i++)
+		race_spawn(open_racer, i);
+	race_wait();
+	close(atomic_load(number_raced));
+	printf("dup_vs_flush: a file with ->flush() was opened %lu times, %lu DUPs met a reserved number\n",
+	       atomic_load(puts_count), atomic_load(busy_count));
+	CHECK(atomic_load(busy_count) > 0, "no DUP met a reserved number");
+	check_flushes(before + atomic_load(puts_count));
+	CHECK(slow_fs_flushes_watched(fs) == 0, "%u flushes in the submission of a DUP",
+	      slow_fs_flushes_watched(fs));
+}
+
 static void dup_ring(void)
 {
 	for (int i = 0; i < RACE_BATCH; i++)
@@ -249,12 +315,15 @@ int main(int argc, char **argv)
 	race_start(argc, argv, "dup_vs_flush", 6, RACE_FILES_AT);
 	fs = slow_fs_mount();
 	puts_count = race_shared(sizeof(*puts_count));
+	busy_count = race_shared(sizeof(*busy_count));
 	number_raced = race_shared(sizeof(*number_raced));
 	race_part(0, PARTS);
 	flushes_are_counted();
 	race_part(1, PARTS);
 	the_same_address();
 	race_part(2, PARTS);
+	opened_meanwhile();
+	race_part(3, PARTS);
 	rings_are_not_closed();
 	slow_fs_unmount(fs);
 	return race_end();

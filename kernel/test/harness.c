@@ -369,6 +369,57 @@ void slot_set(struct io_uring *ring, int slot, int fd)
 	MUST(io_uring_register_files_update(ring, (unsigned)slot, &fd, 1));
 }
 
+/* tries again while fd_reserve() has the number, to see whether it is free */
+static void *open_fifo(void *path)
+{
+	int fd;
+
+	do
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd < 0 && errno == EMFILE);
+	return (void *)(intptr_t)fd;
+}
+
+struct reserved_fd *fd_reserve(void)
+{
+	struct reserved_fd *reserved = calloc(1, sizeof(*reserved));
+	struct rlimit files, one_free;
+	uint64_t end = now_ms() + wait_ms();
+	int probe;
+
+	MUST(reserved ? 0 : -ENOMEM);
+	snprintf(reserved->path, sizeof(reserved->path), "/tmp/dup_test.%d.fifo", getpid());
+	MUST(mkfifo(reserved->path, 0600));
+	reserved->fd = (int)MUST(dup(STDERR_FILENO)); /* the lowest that is free */
+	MUST(getrlimit(RLIMIT_NOFILE, &files));
+	one_free = files;
+	one_free.rlim_cur = (rlim_t)reserved->fd + 1;
+	MUST(setrlimit(RLIMIT_NOFILE, &one_free)); /* so that the open() can take no other */
+	close(reserved->fd);
+	MUST(-pthread_create(&reserved->thread, NULL, open_fifo, reserved->path));
+	while ((probe = dup(STDERR_FILENO)) >= 0) {
+		close(probe);
+		MUST(now_ms() < end ? 0 : -ETIMEDOUT);
+		usleep(1000);
+	}
+	MUST(errno == EMFILE ? 0 : -errno);
+	MUST(setrlimit(RLIMIT_NOFILE, &files));
+	return reserved;
+}
+
+void fd_install_reserved(struct reserved_fd *reserved)
+{
+	int writer = (int)MUST(open(reserved->path, O_WRONLY | O_CLOEXEC));
+	void *fd;
+
+	MUST(-pthread_join(reserved->thread, &fd));
+	CHECK_RES((int)(intptr_t)fd, reserved->fd, "the open() that was waiting");
+	close(writer);
+	close(reserved->fd);
+	unlink(reserved->path);
+	free(reserved);
+}
+
 int flush_file_make(void)
 {
 	static unsigned count;

@@ -10,6 +10,7 @@
 #define DUP_TEST_HARNESS_H
 
 #include <liburing.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -113,6 +114,18 @@ bool pipe_alive(int read_end);	 /* is there a write end? does not wait */
 
 void slot_set(struct io_uring *ring, int slot, int fd); /* fd < 0 empties it */
 void slots_register(struct io_uring *ring, unsigned count);
+
+/*
+ * A number that an open() has taken and has put no file at yet: it opens a FIFO in a thread, and waits
+ * for the other end. fd_install_reserved() has it come, checks that the file is at the number, and closes it.
+ */
+struct reserved_fd {
+	int fd;
+	pthread_t thread;
+	char path[64];
+};
+struct reserved_fd *fd_reserve(void);
+void fd_install_reserved(struct reserved_fd *reserved);
 
 /* a file with a ->flush() method: a POSIX message queue */
 int flush_file_make(void);
