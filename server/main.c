@@ -18,11 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ballast.h"
+#include "lab/ballast.h"
 #include "listener.h"
 #include "message.h"
 #include "metrics.h"
-#include "neighbours.h"
+#include "lab/neighbours.h"
 #include "options.h"
 #include "probe.h"
 #include "signals.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "accept.h"
+#include "accept/accept.h"
 #include "message.h"
 
 /* How a value is written and where it goes; one row an option, from which --help is printed too. */

@@ -43,8 +43,8 @@ struct options {
 	unsigned min_batch;	 /* completions that end MIN_WAIT_US early */
 	struct http_limits limits;
 	unsigned metrics_port; /* 0: none */
-	unsigned open_fds;     /* for measuring: see ballast.h */
-	unsigned neighbours;   /* for measuring: see neighbours.h */
+	unsigned open_fds;     /* for measuring: see lab/ballast.h */
+	unsigned neighbours;   /* for measuring: see lab/neighbours.h */
 };
 
 /*

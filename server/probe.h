@@ -6,7 +6,7 @@
 #ifndef SERVER_PROBE_H
 #define SERVER_PROBE_H
 
-#include "accept.h"
+#include "accept/accept.h"
 
 struct kernel {
 	unsigned features; /* enum kernel_feature, or-ed */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a connection answers to the bytes it gets: HTTP or echo, with no notion of how bytes come
- * and go. Both the ring loop (worker.c) and the readiness loop (accept_epoll.c) drive it:
+ * and go. Both the ring loop (worker.c) and the readiness loop (accept/epoll.c) drive it:
  *
  *   bytes received        -> protocol_received(), then send c->out if c->out_len is not 0
  *   all of c->out sent    -> protocol_sent(), then send c->out again if there is more

@@ -6,7 +6,7 @@
 
 #include "listener.h"
 #include "message.h"
-#include "park.h"
+#include "accept/park.h"
 
 enum {
 	BARRIER_LINKS = 8,    /* more than any chain has */

@@ -14,9 +14,9 @@
  *   registered ring fd                      ring_init()
  *   provided buffers (BUFFER_SELECT)        buffers_init() in ring.c, prep_recv() in worker.c
  *   --min-wait                              submit_and_wait() in ring.c
- *   multishot accept, F_MORE                accept_multishot.c, acceptor_accept()
- *   slots (direct descriptors, FIXED_FILE)  accept_direct.c
- *   links, CQE_SKIP_SUCCESS                 dup_chain() in accept_dup.c, send_answer() in worker.c
+ *   multishot accept, F_MORE                accept/multishot.c, acceptor_accept()
+ *   slots (direct descriptors, FIXED_FILE)  accept/direct.c
+ *   links, CQE_SKIP_SUCCESS                 chain() in accept/dup.c, send_answer() in worker.c
  *   cancelling, timeouts                    clock.h
  *   an eventfd to be woken by               clock.h
  */

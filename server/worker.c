@@ -15,7 +15,7 @@
  *                                               shutdown(2) and park the number
  *
  * Three completions and about one io_uring_enter() for many connections. The other paths differ in
- * how the descriptor comes and goes, which is all that accept_*.c contain. Whoever knows epoll but
+ * how the descriptor comes and goes, which is all that accept/ contains. Whoever knows epoll but
  * not io_uring finds the words in ring.h, and there the place where each feature is explained.
  */
 #include "worker.h"

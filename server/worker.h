@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#include "accept.h"
+#include "accept/accept.h"
 #include "conn.h"
 #include "counters.h"
 #include "fdpool.h"
@@ -118,7 +118,7 @@ void worker_loop(struct worker *w);
 /* The user_data of request OP on C, or of the one such request of the worker if C is NULL. */
 uint64_t worker_user_data(const struct worker *w, enum op op, const struct conn *c);
 
-/* For accept_epoll.c, which has a loop of its own. */
+/* For accept/epoll.c, which has a loop of its own. */
 struct conn *worker_conn_begin(struct worker *w);
 void worker_close_listener(struct worker *w);
 int worker_send_flags(const struct worker *w, const struct conn *c);

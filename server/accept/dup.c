@@ -11,9 +11,9 @@
 
 #include <errno.h>
 
-#include "accept_shared.h"
+#include "accept/shared.h"
 #include "dup.h"
-#include "park.h"
+#include "accept/park.h"
 
 enum { DUP_TRIES = 3 };
 

@@ -2,7 +2,7 @@
 /*
  * An accept path: how a connection gets its descriptor, and how it gives it back. Everything else
  * about a connection is the same code for all of them (worker.c), so that a difference between two
- * measurements is a difference between two paths. One file a path: accept_NAME.c.
+ * measurements is a difference between two paths. One file a path.
  */
 #ifndef SERVER_ACCEPT_H
 #define SERVER_ACCEPT_H

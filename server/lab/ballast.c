@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "ballast.h"
+#include "lab/ballast.h"
 
 #include <errno.h>
 #include <fcntl.h>

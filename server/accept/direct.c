@@ -12,7 +12,7 @@
  */
 #include "worker.h"
 
-#include "accept_shared.h"
+#include "accept/shared.h"
 
 void arm_direct(struct worker *w)
 {

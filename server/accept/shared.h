@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pieces that more than one accept path is made of. Each stands in the file of the first. */
+/* Pieces that several accept paths are made of. Each stands in the file of the first. */
 #ifndef SERVER_ACCEPT_SHARED_H
 #define SERVER_ACCEPT_SHARED_H
 
@@ -20,13 +20,13 @@ static inline unsigned short accept_flags(const struct worker *w)
 	return w->draining ? IORING_ACCEPT_DONTWAIT : 0;
 }
 
-/* accept_multishot.c: the fd is closed by the ring. */
+/* multishot.c: the fd is closed by the ring. */
 void retire_by_close(struct worker *w, struct conn *c);
 
-/* accept_direct.c: a multishot accept into any free slot. */
+/* direct.c: a multishot accept into any free slot. */
 void arm_direct(struct worker *w);
 
-/* accept_accept4.c: a poll of the listener, and accept4 until the queue is empty. */
+/* accept4.c: a poll of the listener, and accept4 until the queue is empty. */
 void arm_poll(struct worker *w);
 void take_by_accept4(struct worker *w);
 

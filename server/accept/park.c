@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "park.h"
+#include "accept/park.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "accept.h"
+#include "accept/accept.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -13,8 +13,8 @@
 
 #include "worker.h"
 
-#include "accept_shared.h"
-#include "park.h"
+#include "accept/shared.h"
+#include "accept/park.h"
 
 static void accepted(struct worker *w, struct conn *c, int fd)
 {

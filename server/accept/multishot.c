@@ -7,7 +7,7 @@
  */
 #include "worker.h"
 
-#include "accept_shared.h"
+#include "accept/shared.h"
 
 static void arm(struct worker *w)
 {

@@ -8,7 +8,7 @@
  */
 #include "worker.h"
 
-#include "accept_shared.h"
+#include "accept/shared.h"
 
 static void accepted(struct worker *w, struct conn *c, int slot)
 {

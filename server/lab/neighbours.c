@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "neighbours.h"
+#include "lab/neighbours.h"
 
 #include <errno.h>
 #include <fcntl.h>
