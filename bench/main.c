@@ -46,10 +46,25 @@ static void print_usage(FILE *out)
 	fprintf(out, "\naccept-bench COMMAND --help lists a command's options\n");
 }
 
+/*
+ * Signals as the commands need them, whatever the parent has blocked or ignored: the end of a child is
+ * waited for, SIGTERM is heard, and a reader that is gone or a file that may grow no further is an error of the write,
+ * with a line of its own. A parent that ignores SIGINT, as a shell does for what it runs in the background, means it.
+ */
+static void set_signals(void)
+{
+	sigset_t none;
+
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 int main(int argc, char **argv)
 {
-	/* A file that may grow no further is an error of its write, with a line of its own. */
-	signal(SIGXFSZ, SIG_IGN);
+	set_signals();
 	if (argc < 2) {
 		print_usage(stderr);
 		return EXIT_USAGE;

@@ -124,7 +124,6 @@ static int run(uint64_t n, uint16_t port, bool tuned)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
 
 	for (uint64_t i = 0; i < n; i++) {
 		workers[i].send_flags = tuned ? MSG_MORE : 0;

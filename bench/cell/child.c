@@ -64,6 +64,9 @@ static void run_child(char *const argv[], pid_t parent, const cpu_set_t *set, in
 		_exit(127);
 	dup2(out, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
+	/* What main() ignores is inherited, and is not what others expect. */
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	if (!set || !sched_setaffinity(0, sizeof(*set), set))
 		execvp(argv[0], argv);
 	error = errno;

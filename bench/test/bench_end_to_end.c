@@ -93,12 +93,14 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	snprintf(out, sizeof(out), "%s/records.ndjson", check_folder());
-	snprintf(command, sizeof(command),
-		 "'%s' run --server '%s' --out '%s' --preset smoke --paths %s --workers %s "
-		 "--connections 2000 --warm-up 200 "
-		 /* However slow the machine is: what is parked is used again, not swept. */
-		 "--server-arg=--park-timeout=60s",
-		 argv[1], argv[2], out, argv[3], argv[4]);
+	snprintf(
+		command, sizeof(command),
+		/* as a careless parent would start it */
+		"env --ignore-signal=CHLD --block-signal=CHLD,TERM,INT '%s' run --server '%s' --out '%s' --preset smoke --paths %s --workers %s "
+		"--connections 2000 --warm-up 200 "
+		/* However slow the machine is: what is parked is used again, not swept. */
+		"--server-arg=--park-timeout=60s",
+		argv[1], argv[2], out, argv[3], argv[4]);
 	CHECK(system(command) != -1);
 	if (!record_read(out, records, why, sizeof(why))) {
 		fprintf(stderr, "%s\n", why);
