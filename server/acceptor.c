@@ -20,7 +20,7 @@ static void release(struct worker *w, int descriptor)
 {
 	struct io_uring_sqe *sqe = ring_sqe(&w->ring);
 
-	io_uring_sqe_set_data64(sqe, user_data(OP_RELEASE, 0, (uint32_t)descriptor));
+	io_uring_sqe_set_data64(sqe, user_data(OP_RELEASE, (uint32_t)descriptor));
 	if (w->path->accepts_slots)
 		io_uring_prep_close_direct(sqe, (unsigned)descriptor);
 	else
@@ -37,7 +37,7 @@ void acceptor_release_error(struct worker *w, struct conn *none, struct io_uring
 {
 	(void)none;
 	if (request_verdict(OP_RELEASE, -cqe->res) == AGAIN)
-		release(w, (int)user_data_index(cqe->user_data));
+		release(w, (int)user_data_id(cqe->user_data));
 }
 
 void acceptor_end_refused(struct worker *w, struct conn *c)
@@ -221,7 +221,7 @@ void acceptor_steer(struct worker *w)
 /* Or did it end a request that has been given up after dropped completions? */
 static bool of_this_round(const struct worker *w, const struct io_uring_cqe *cqe)
 {
-	return user_data_index(cqe->user_data) == w->round;
+	return user_data_id(cqe->user_data) == w->round;
 }
 
 void acceptor_accept(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)

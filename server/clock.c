@@ -31,7 +31,7 @@ void clock_tick(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 	struct conn *c;
 
 	(void)none;
-	if (user_data_index(cqe->user_data) != w->round)
+	if (user_data_id(cqe->user_data) != w->round)
 		return;
 	w->ticking = false;
 	while ((c = conn_expired(&w->conns, w->now_ms)) != NULL)

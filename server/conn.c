@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "assertion.h"
-
 int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare)
 {
 	uint32_t i;
@@ -21,6 +19,7 @@ int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare)
 	for (i = 0; i < t->capacity; i++) {
 		bool last = i + 1 == places || i + 1 == t->capacity;
 
+		t->conns[i].id = i;
 		t->conns[i].next = last ? NO_CONN : i + 1;
 		t->conns[i].limit = t->conns[i].overdue = LIMIT_NONE;
 		t->conns[i].fd = t->conns[i].slot = -1;
@@ -75,7 +74,7 @@ struct conn *conn_begin_spare(struct conn_table *t)
 
 void conn_end(struct conn_table *t, struct conn *c)
 {
-	uint32_t generation = (c->generation + 1) & ((1U << GENERATION_BITS) - 1);
+	uint64_t next_id = (c->id + CONN_GENERATION) % (UINT64_C(1) << CONN_ID_BITS);
 	bool spare = c->refused;
 	uint32_t *free_list = spare ? &t->free_spare : &t->free;
 
@@ -83,11 +82,11 @@ void conn_end(struct conn_table *t, struct conn *c)
 	conn_set_limit(t, c, LIMIT_NONE, 0);
 	free(c->carry);
 	memset(c, 0, sizeof(*c));
-	c->generation = generation;
+	c->id = next_id;
 	c->limit = c->overdue = LIMIT_NONE;
 	c->fd = c->slot = -1;
 	c->next = *free_list;
-	*free_list = conn_index(t, c);
+	*free_list = conn_place(c);
 	if (spare)
 		t->used_spare--;
 	else
@@ -106,7 +105,7 @@ static void unlink_limit(struct conn_table *t, struct conn *c)
 
 void conn_set_limit(struct conn_table *t, struct conn *c, enum conn_limit limit, uint64_t now_ms)
 {
-	uint32_t index = conn_index(t, c);
+	uint32_t index = conn_place(c);
 
 	c->overdue = LIMIT_NONE;
 	if (c->limit != LIMIT_NONE)

@@ -33,8 +33,9 @@
  * One that finds no place is refused: it gets its 503 on a spare place, from which it never goes on
  * to be served, so that the refusal is not lost either.
  *
- * A connection is named by index and generation; the generation changes when it ends, so that a
- * late completion or event of an earlier connection in the same place is recognised.
+ * Towards the kernel a connection is named by its id, in which the place in the array stands behind
+ * a generation that changes when the connection ends. So a late completion or event of an earlier
+ * connection in the same place is recognised.
  */
 #ifndef SERVER_CONN_H
 #define SERVER_CONN_H
@@ -42,6 +43,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "assertion.h"
 #include "http.h"
 
 enum conn_state {
@@ -63,7 +65,11 @@ enum conn_limit {
 	LIMIT_NONE = CONN_LIMITS,
 };
 
-enum { NO_CONN = UINT32_MAX, GENERATION_BITS = 24 };
+/* An id: the place in the low 32 bits, the generation in the 24 above. The rest is the ring's. */
+#define CONN_ID_BITS	56
+#define CONN_GENERATION (UINT64_C(1) << 32)
+
+enum { NO_CONN = UINT32_MAX };
 
 /* Bytes received behind a complete request, kept until the answer to it has been sent. */
 struct carry {
@@ -72,7 +78,7 @@ struct carry {
 };
 
 struct conn {
-	uint32_t generation;
+	uint64_t id;	     /* what requests and events carry; see conn_by_id() */
 	uint8_t state;	     /* enum conn_state */
 	uint8_t limit;	     /* enum conn_limit: the queue that it is in */
 	uint8_t overdue;     /* enum conn_limit: its time has passed, the last try is being made */
@@ -141,9 +147,20 @@ static inline bool conn_table_empty(const struct conn_table *t)
 	return !t->used && !t->used_spare;
 }
 
-static inline uint32_t conn_index(const struct conn_table *t, const struct conn *c)
+/* Its place in the array. */
+static inline uint32_t conn_place(const struct conn *c)
 {
-	return (uint32_t)(c - t->conns);
+	return (uint32_t)c->id;
+}
+
+/* The connection with that ID; NULL if it has ended. The ID is one that a connection has had. */
+static inline struct conn *conn_by_id(const struct conn_table *t, uint64_t id)
+{
+	struct conn *c;
+
+	assert((uint32_t)id < t->capacity);
+	c = &t->conns[(uint32_t)id];
+	return c->id == id && c->state != CONN_FREE ? c : NULL;
 }
 
 #endif

@@ -69,7 +69,7 @@ static void prep_barrier(struct worker *w)
 void recover_barrier(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 {
 	(void)none;
-	if (user_data_index(cqe->user_data) == w->round)
+	if (user_data_id(cqe->user_data) == w->round)
 		w->recovery = cqe->res < 0 ? RECOVERY_BEGUN : RECOVERY_SETTLED;
 }
 

@@ -33,34 +33,30 @@
 #include "requests.h"
 
 /*
- *  63      56 55                   32 31                          0
- * ┌──────────┬───────────────────────┬─────────────────────────────┐
- * │ enum op  │ generation            │ index of the connection, or │
- * │          │ (24 bits)             │ a descriptor                │
- * └──────────┴───────────────────────┴─────────────────────────────┘
+ * What a completion tells: which request it was, and whose.
+ *
+ *  63      56 55                                                  0
+ * ┌──────────┬─────────────────────────────────────────────────────┐
+ * │ enum op  │ id: of the connection (conn.h); for OP_RELEASE the  │
+ * │          │ descriptor; for requests of the worker its epoch    │
+ * └──────────┴─────────────────────────────────────────────────────┘
  */
-static inline uint64_t user_data(enum op op, uint32_t generation, uint32_t index)
+static inline uint64_t user_data(enum op op, uint64_t id)
 {
-	return (uint64_t)op << 56 | (uint64_t)generation << 32 | index;
+	return (uint64_t)op << CONN_ID_BITS | id;
 }
 
 static inline enum op user_data_op(uint64_t data)
 {
-	return (enum op)(data >> 56);
+	return (enum op)(data >> CONN_ID_BITS);
 }
 
-static inline uint32_t user_data_generation(uint64_t data)
+static inline uint64_t user_data_id(uint64_t data)
 {
-	return (uint32_t)(data >> 32) & ((1U << GENERATION_BITS) - 1);
+	return data % (UINT64_C(1) << CONN_ID_BITS);
 }
 
-static inline uint32_t user_data_index(uint64_t data)
-{
-	return (uint32_t)data;
-}
-
-_Static_assert(OPS <= 256, "an operation has 8 bits of user_data");
-_Static_assert(GENERATION_BITS <= 24, "a generation has 24 bits of user_data");
+_Static_assert(OPS <= 1 << (64 - CONN_ID_BITS), "an operation has the bits above an id");
 
 enum {
 	SQ_ENTRIES = 1024,

@@ -34,8 +34,7 @@ enum { MOST_TRIES = 100 };
 
 uint64_t worker_user_data(const struct worker *w, enum op op, const struct conn *c)
 {
-	return c ? user_data(op, c->generation, conn_index(&w->conns, c))
-		 : user_data(op, 0, w->round);
+	return user_data(op, c ? c->id : w->round);
 }
 
 struct io_uring_sqe *worker_sqe(struct worker *w, enum op op, const struct conn *c)
@@ -376,7 +375,7 @@ static void handle_nothing(struct worker *w, struct conn *c, struct io_uring_cqe
 
 typedef void handler(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 
-/* OF_CONN: user_data names a connection, whose generation must match. */
+/* OF_CONN: the id in user_data is that of a connection. */
 static const struct {
 	bool of_conn;
 	handler *on_ok, *on_error;
@@ -406,9 +405,8 @@ static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
 
 	assert(op < OPS);
 	if (ops[op].of_conn) {
-		assert(user_data_index(data) < w->conns.capacity);
-		c = &w->conns.conns[user_data_index(data)];
-		if (c->state == CONN_FREE || c->generation != user_data_generation(data)) {
+		c = conn_by_id(&w->conns, user_data_id(data));
+		if (!c) {
 			/* A cancel may well come to nothing after its connection has ended. */
 			if (op != OP_CANCEL)
 				count(w->counters.stale);

@@ -24,7 +24,7 @@
 
 enum { EVENTS = 512, READ_SIZE = 16384 };
 
-/* epoll_event.data of what is not a connection; a connection's is generation and index. */
+/* epoll_event.data of what is not a connection; a connection's is its id. */
 static const uint64_t listener_event = UINT64_MAX, wake_event = UINT64_MAX - 1;
 
 struct loop {
@@ -37,10 +37,7 @@ struct loop {
 static void watch(struct loop *l, struct conn *c, uint32_t events)
 {
 	struct worker *w = l->w;
-	struct epoll_event event = {
-		.events = events,
-		.data.u64 = (uint64_t)c->generation << 32 | conn_index(&w->conns, c),
-	};
+	struct epoll_event event = { .events = events, .data.u64 = c->id };
 
 	/* Out of memory or of fs.epoll.max_user_watches: its time limit ends the connection. */
 	if (epoll_ctl(l->epoll, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event))
@@ -238,14 +235,14 @@ static void steer_accept(struct loop *l)
  */
 static bool last_try(struct loop *l, struct conn *c)
 {
-	uint32_t generation = c->generation;
+	uint64_t id = c->id;
 
 	if (c->state == CONN_SENDING)
 		send_answers(l, c);
-	while (c->generation == generation && c->state == CONN_RECEIVING &&
-	       c->overdue != LIMIT_NONE && receive(l, c))
+	while (c->id == id && c->state == CONN_RECEIVING && c->overdue != LIMIT_NONE &&
+	       receive(l, c))
 		;
-	return c->generation == generation && c->overdue != LIMIT_NONE;
+	return c->id == id && c->overdue != LIMIT_NONE;
 }
 
 static void expire(struct loop *l)
@@ -272,9 +269,9 @@ static void expire(struct loop *l)
 static void handle_conn(struct loop *l, const struct epoll_event *event)
 {
 	struct worker *w = l->w;
-	struct conn *c = &w->conns.conns[(uint32_t)event->data.u64];
+	struct conn *c = conn_by_id(&w->conns, event->data.u64);
 
-	if (c->state == CONN_FREE || c->generation != event->data.u64 >> 32) {
+	if (!c) {
 		count(w->counters.stale); /* ended earlier in this very pass */
 		return;
 	}

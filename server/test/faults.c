@@ -235,12 +235,12 @@ static void inject(struct io_uring_sqe *sqe, enum op op, int error)
 static void add_stale(struct ring *r, uint64_t data)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
-	uint32_t generation = (user_data_generation(data) - 1) & ((1U << GENERATION_BITS) - 1);
+	uint64_t earlier = user_data_id(user_data_id(data) - CONN_GENERATION);
 
 	if (!sqe)
 		return;
 	io_uring_prep_nop(sqe);
-	sqe->user_data = user_data(user_data_op(data), generation, user_data_index(data));
+	sqe->user_data = user_data(user_data_op(data), earlier);
 }
 
 static void consider(struct ring *r, struct io_uring_sqe *sqe)
@@ -279,7 +279,7 @@ static void consider_drop(struct ring *r, struct io_uring_cqe *cqe)
 
 	if (cqe->res == -ECANCELED || !due(user_data_op(cqe->user_data), true, &error))
 		return;
-	*cqe = (struct io_uring_cqe){ .user_data = user_data(OP_RELEASE, 0, 0) };
+	*cqe = (struct io_uring_cqe){ .user_data = user_data(OP_RELEASE, 0) };
 	(*r->uring.cq.koverflow)++;
 }
 

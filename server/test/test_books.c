@@ -19,7 +19,7 @@ static void test_conn_table(void)
 {
 	struct conn_table t;
 	struct conn *c[3];
-	uint32_t generation;
+	uint64_t id;
 
 	CHECK(!conn_table_init(&t, 2, 0), "init");
 	c[0] = conn_begin(&t);
@@ -27,11 +27,13 @@ static void test_conn_table(void)
 	CHECK(c[0] && c[1] && c[0] != c[1], "two different connections");
 	CHECK(!conn_begin(&t), "a third one of two");
 	CHECK(t.used == 2, "%u used", t.used);
-	generation = c[0]->generation;
+	id = c[0]->id;
+	CHECK(conn_by_id(&t, id) == c[0] && conn_by_id(&t, c[1]->id) == c[1], "known by their ids");
 	conn_end(&t, c[0]);
 	c[2] = conn_begin(&t);
 	CHECK(c[2] == c[0], "the free place is used");
-	CHECK(c[2]->generation != generation, "with the same generation");
+	CHECK(c[2]->id != id && conn_place(c[2]) == (uint32_t)id, "with the same id");
+	CHECK(!conn_by_id(&t, id), "the earlier id names nobody");
 	CHECK(c[2]->fd == -1 && c[2]->slot == -1 && !c[2]->carry, "and is not empty");
 	conn_table_free(&t);
 }
@@ -42,10 +44,10 @@ static void test_generation_wraps(void)
 	struct conn *c;
 
 	conn_table_init(&t, 1, 0);
-	t.conns[0].generation = (1U << GENERATION_BITS) - 1;
+	t.conns[0].id = (UINT64_C(1) << CONN_ID_BITS) - CONN_GENERATION;
 	c = conn_begin(&t);
 	conn_end(&t, c);
-	CHECK(t.conns[0].generation == 0, "generation %u", t.conns[0].generation);
+	CHECK(t.conns[0].id == 0, "id %llx", (unsigned long long)t.conns[0].id);
 	conn_table_free(&t);
 }
 
