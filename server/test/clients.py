@@ -2,7 +2,7 @@
 """
 Good and hostile clients against one accept path.
 
-    clients.py ACCEPT-SERVER PATH
+    clients.py ACCEPT-SERVER PATH [TEST...]
 
 Exits 77 if this kernel does not have the path.
 """
@@ -913,7 +913,11 @@ def test_curl():
         check(got.stdout == BODY * 2, f"{got.stdout!r}")
 
 
+tests = {name: test for name, test in list(globals().items()) if name.startswith("test_")}
+only = sys.argv[3:] or tests
+for name in only:
+    if name not in tests:
+        print(f"{name}: there is no such test; it is one of {' '.join(tests)}", file=sys.stderr)
+        sys.exit(2)
 supported(BINARY, PATH)
-only = sys.argv[3:]
-main([test for name, test in list(globals().items())
-      if name.startswith("test_") and (not only or name in only)])
+main([tests[name] for name in only])
