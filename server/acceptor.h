@@ -24,7 +24,7 @@ bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe);
 /* The completions of OP_ACCEPT and OP_LISTEN, and of what went wrong with others. C is NULL. */
 void acceptor_accept(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 void acceptor_listen(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
-void acceptor_release_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
-void acceptor_cancel_error(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
+void acceptor_release_error(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
+void acceptor_cancel_error(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
 
 #endif

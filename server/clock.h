@@ -27,7 +27,7 @@ void clock_steer(struct worker *w);
 void clock_prep_wake(struct worker *w);
 
 /* The completions of OP_TICK and OP_WAKE. C is NULL. */
-void clock_tick(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
+void clock_tick(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
 void clock_wake(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 
 #endif

@@ -105,7 +105,7 @@ static void match_byte(struct http_request *r, const char (*names)[LONGEST], uns
 		return;
 	for (i = 0; i < n; i++) {
 		if ((unsigned char)names[i][r->matched] != c)
-			r->matches &= (uint8_t) ~(1U << i);
+			r->matches = (uint8_t)(r->matches & ~(1U << i));
 	}
 	r->matched++; /* no name fits LONGEST bytes, so this stays below it */
 }

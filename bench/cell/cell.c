@@ -77,8 +77,8 @@ struct measurement {
 	json_t *readings, *loaded;
 };
 
-static void __attribute__((format(printf, 3, 4)))
-append(char *text, size_t size, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
+							 const char *format, ...)
 {
 	size_t used = strlen(text);
 	va_list args;
@@ -111,8 +111,8 @@ void cell_name(const struct cell *cell, char *text, size_t size)
 		append(text, size, cell->unwatched ? " unwatched" : " watched");
 }
 
-static bool __attribute__((format(printf, 2, 3)))
-fail(struct measurement *m, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool fail(struct measurement *m, const char *format,
+						       ...)
 {
 	va_list args;
 

@@ -27,8 +27,8 @@
 enum level { FATAL, HINT, INFO };
 static const char *const levels[] = { "fatal", "hint", "info" };
 
-static void __attribute__((format(printf, 4, 5)))
-add(json_t *checks, const char *check, enum level level, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void add(json_t *checks, const char *check,
+						      enum level level, const char *format, ...)
 {
 	char text[512];
 	va_list args;

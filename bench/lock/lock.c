@@ -20,8 +20,8 @@ static const struct lock_instrument *const instruments[] = {
 
 #define N_INSTRUMENTS (sizeof(instruments) / sizeof(instruments[0]))
 
-static void __attribute__((format(printf, 3, 4)))
-append(char *text, size_t size, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
+							 const char *format, ...)
 {
 	size_t used = strlen(text);
 	va_list args;

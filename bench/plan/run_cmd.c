@@ -450,7 +450,7 @@ static void note_peak(struct run *run, const struct cell *cell, json_t *record)
 {
 	struct peak *peak;
 
-	if (!cell->is_peak || !rate_of(record))
+	if (!cell->is_peak || rate_of(record) <= 0)
 		return;
 	peak = peak_of(run, cell->accept);
 	if (peak->n == REPETITIONS_MAX)

@@ -23,7 +23,7 @@ static int complain(const char *what, const char *path)
 /* A pipe, a terminal, a device: nothing to be put in the place of. */
 static int write_through(const char *path, const char *text, size_t len)
 {
-	FILE *out = fopen(path, "w");
+	FILE *out = fopen(path, "we");
 	bool written;
 
 	if (!out)

@@ -206,8 +206,6 @@ static void print_lines(FILE *out, const struct plot *plot, const struct report_
 
 /* ---- gnuplot ---- */
 
-extern char **environ;
-
 static int start_gnuplot(int script, int to, pid_t *pid)
 {
 	/* -d: nobody's own settings */

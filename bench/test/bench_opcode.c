@@ -75,8 +75,8 @@ static void test_text(void)
 {
 	static const char *const there[] = {
 		"![operations per second by processes, one](plots/opcode-1.svg)",
-		"**one**. Median of at most 3 windows of 150 ms, each process with 128 numbers of its "
-		"own; kernels: 6.18-plain, 7.3-um. 1 windows are left out",
+		("**one**. Median of at most 3 windows of 150 ms, each process with 128 numbers of "
+		 "its own; kernels: 6.18-plain, 7.3-um. 1 windows are left out"),
 		"| operation | kernel | table | 1 | 2 | 4 |\n",
 		"| DUP over an open fd | UML, `dup` | shared | 1.50 | 1.50 | 1.50 |\n",
 		"| DUP over an open fd | UML, `exchange` | private | 3.00 | 6.00 | 12.0 |\n",

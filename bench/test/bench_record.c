@@ -19,7 +19,7 @@ static char path[600];
 
 static void write_text(const char *text)
 {
-	FILE *file = fopen(path, "w");
+	FILE *file = fopen(path, "we");
 
 	fputs(text, file);
 	fclose(file);

@@ -19,11 +19,12 @@ static int source;
 /* what an open() into that slot gets: file_index is the slot plus one, or the wish for any */
 static int open_into(struct io_uring *ring, int slot)
 {
+	static const char path[] = "/dev/null";
 	struct io_uring_sqe *sqe = ring_sqe(ring);
 
 	sqe->opcode = IORING_OP_OPENAT;
 	sqe->fd = AT_FDCWD;
-	sqe->addr = (uintptr_t) "/dev/null";
+	sqe->addr = (uintptr_t)path;
 	sqe->open_flags = O_RDONLY;
 	sqe->file_index = slot == SLOT_ALLOC ? IORING_FILE_INDEX_ALLOC : (unsigned)slot + 1;
 	return ring_submit_wait(ring);

@@ -51,19 +51,15 @@ static int hook_calls(void)
 	return (int)hook.calls;
 }
 
-#define LOAD(to, field)                                                                            \
-	{                                                                                          \
-		.code = BPF_LDX | BPF_W | BPF_MEM, .dst_reg = (to), .src_reg = BPF_REG_6,          \
-		.off = offsetof(struct hook, field)                                                \
-	}
-#define MOVE(to, value)                                                                            \
-	{                                                                                          \
-		.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = (to), .imm = (value)               \
-	}
-#define EXIT                                                                                       \
-	{                                                                                          \
-		.code = BPF_JMP | BPF_EXIT                                                         \
-	}
+/* The versions of clang-format do not agree on these. */
+/* clang-format off */
+#define LOAD(to, field) \
+	{ .code = BPF_LDX | BPF_W | BPF_MEM, .dst_reg = (to), .src_reg = BPF_REG_6, .off = offsetof(struct hook, field) }
+#define MOVE(to, value) \
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = (to), .imm = (value) }
+#define EXIT \
+	{ .code = BPF_JMP | BPF_EXIT }
+/* clang-format on */
 
 /* Puts the program in place; it goes with this process. False, and says why, where that cannot be.
  */

@@ -21,7 +21,7 @@ enum { MAX_WORDS = 64, MAX_COMMAND = 4096, MAX_FILES = 1 << 20, EXIT_NO_COMMAND 
 
 static void switch_off(int status)
 {
-	FILE *file = fopen("/status", "w");
+	FILE *file = fopen("/status", "we");
 
 	if (file) {
 		fprintf(file, "%d\n", status);
@@ -90,7 +90,8 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "--can-run"))
 		return 0;
 	if (getpid() != 1) {
-		fprintf(stderr, "init: only for the machine that measure boots: it ends by switching it off\n");
+		fprintf(stderr,
+			"init: run only by measure, in the machine it boots: switches that off\n");
 		return 2;
 	}
 	/* each line of it at once on the host, where somebody waits for it */

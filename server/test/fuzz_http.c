@@ -104,7 +104,7 @@ static void load(const char *folder)
 		FILE *file;
 
 		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		file = entry->d_name[0] == '.' ? NULL : fopen(path, "rb");
+		file = entry->d_name[0] == '.' ? NULL : fopen(path, "rbe");
 		if (!file)
 			continue;
 		seeds[n_seeds].len = fread(seeds[n_seeds].bytes, 1, MOST_BYTES, file);
