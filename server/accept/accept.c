@@ -5,8 +5,10 @@
 #include <string.h>
 
 const struct accept_path *const accept_paths[] = {
-	&accept_epoll, &accept_accept4, &accept_multishot, &accept_install,
-	&accept_dup,   &accept_direct,	&accept_dup3,	   NULL,
+#define X(name, ...) &accept_##name,
+	ACCEPT_PATHS(X)
+#undef X
+		NULL,
 };
 
 const struct accept_path *accept_path_by_name(const char *name)

@@ -2,12 +2,14 @@
 /*
  * An accept path: how a connection gets its descriptor, and how it gives it back. Everything else
  * about a connection is the same code for all of them (worker.c), so that a difference between two
- * measurements is a difference between two paths. One file a path.
+ * measurements is a difference between two paths. One file a path, and one row in paths.h.
  */
 #ifndef SERVER_ACCEPT_H
 #define SERVER_ACCEPT_H
 
 #include <stdbool.h>
+
+#include "accept/paths.h"
 
 struct conn;
 struct worker;
@@ -20,14 +22,19 @@ enum kernel_feature {
 	FEATURE_MIN_WAIT = 1 << 3, /* --min-wait: Linux 6.12; no path needs it */
 };
 
-struct accept_path {
-	const char *name;
-	const char *about; /* for --help */
-	unsigned needs;	   /* enum kernel_feature, or-ed */
+/* The columns of paths.h. */
+enum accept_kind { ACCEPTS_CALL, ACCEPTS_FD, ACCEPTS_SLOT };
+enum serve_kind { SERVES_FD, SERVES_POOL, SERVES_SLOT };
 
+struct accept_path {
+	/* From the path's row: ACCEPT_PATH_ROW(). */
+	const char *name;
+	unsigned needs;		   /* enum kernel_feature, or-ed */
 	bool nonblocking_listener; /* it calls accept4 itself; requests would not wait there */
 	bool accepts_slots;	   /* what accept yields is a slot, not an fd */
 	bool uses_pool;		   /* fds come from the worker's fdpool */
+
+	const char *about; /* for --help: what it does, behind how often it takes file_lock */
 
 	/* Replaces the whole event loop; only epoll does. The rest is unused then. */
 	void (*run)(struct worker *w);
@@ -61,8 +68,22 @@ struct accept_path {
 	void (*tick)(struct worker *w);
 };
 
-extern const struct accept_path accept_epoll, accept_accept4, accept_multishot, accept_install,
-	accept_dup, accept_direct, accept_dup3;
+/* accept_NAME of each row, and what the row says: a path without a row does not compile. */
+#define X(name, needs, accepts, serves, ...)                                                       \
+	extern const struct accept_path accept_##name;                                             \
+	enum {                                                                                     \
+		name##_NEEDS = (needs),                                                            \
+		name##_CALLS = ACCEPTS_##accepts == ACCEPTS_CALL,                                  \
+		name##_SLOTS = ACCEPTS_##accepts == ACCEPTS_SLOT,                                  \
+		name##_POOL = SERVES_##serves == SERVES_POOL,                                      \
+	};
+ACCEPT_PATHS(X)
+#undef X
+
+/* The first members of accept_NAME. */
+#define ACCEPT_PATH_ROW(path)                                                                      \
+	.name = #path, .needs = path##_NEEDS, .nonblocking_listener = path##_CALLS,                \
+	.accepts_slots = path##_SLOTS, .uses_pool = path##_POOL
 
 /* All of them, ended by NULL, and one by its name (NULL if there is none). */
 extern const struct accept_path *const accept_paths[];

@@ -56,10 +56,8 @@ static void accepted(struct worker *w, struct conn *c, int fd)
 }
 
 const struct accept_path accept_accept4 = {
-	.name = "accept4",
+	ACCEPT_PATH_ROW(accept4), /* paths.h */
 	.about = "2, and 2 per empty accept4: accept4 on a poll of the ring, CLOSE",
-	.needs = FEATURE_RING,
-	.nonblocking_listener = true,
 	.arm = arm_poll,
 	.readable = take_by_accept4,
 	.accepted = accepted,

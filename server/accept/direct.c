@@ -41,10 +41,8 @@ static void retire(struct worker *w, struct conn *c)
 }
 
 const struct accept_path accept_direct = {
-	.name = "direct",
+	ACCEPT_PATH_ROW(direct), /* paths.h */
 	.about = "0: multishot ACCEPT into slots, never a real fd",
-	.needs = FEATURE_RING,
-	.accepts_slots = true,
 	.arm = arm_direct,
 	.accepted = accepted,
 	.retire = retire,

@@ -83,11 +83,8 @@ static void slot_closed(struct worker *w, struct conn *c, int res)
 }
 
 const struct accept_path accept_dup = {
-	.name = "dup",
+	ACCEPT_PATH_ROW(dup), /* paths.h */
 	.about = "1: multishot ACCEPT into slots, DUP over a parked fd",
-	.needs = FEATURE_RING | FEATURE_DUP,
-	.accepts_slots = true,
-	.uses_pool = true,
 	.arm = arm_direct,
 	.accepted = accepted,
 	.opened = opened,

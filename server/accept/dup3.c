@@ -34,11 +34,8 @@ static void accepted(struct worker *w, struct conn *c, int fd)
 }
 
 const struct accept_path accept_dup3 = {
-	.name = "dup3",
+	ACCEPT_PATH_ROW(dup3), /* paths.h */
 	.about = "3, and 2 per empty accept4: accept4, dup3 over a parked fd, close",
-	.needs = FEATURE_RING,
-	.nonblocking_listener = true,
-	.uses_pool = true,
 	.arm = arm_poll,
 	.readable = take_by_accept4,
 	.accepted = accepted,

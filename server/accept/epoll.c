@@ -334,8 +334,7 @@ static void run(struct worker *w)
 }
 
 const struct accept_path accept_epoll = {
-	.name = "epoll",
+	ACCEPT_PATH_ROW(epoll), /* paths.h */
 	.about = "2, and 2 per empty accept4: a readiness loop, accept4, close",
-	.nonblocking_listener = true,
 	.run = run,
 };

@@ -35,10 +35,8 @@ static void opened(struct worker *w, struct conn *c, int res)
 }
 
 const struct accept_path accept_install = {
-	.name = "install",
+	ACCEPT_PATH_ROW(install), /* paths.h */
 	.about = "2: multishot ACCEPT into slots, FIXED_FD_INSTALL, CLOSE",
-	.needs = FEATURE_RING | FEATURE_INSTALL,
-	.accepts_slots = true,
 	.arm = arm_direct,
 	.accepted = accepted,
 	.opened = opened,

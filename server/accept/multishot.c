@@ -34,9 +34,8 @@ void retire_by_close(struct worker *w, struct conn *c)
 }
 
 const struct accept_path accept_multishot = {
-	.name = "multishot",
+	ACCEPT_PATH_ROW(multishot), /* paths.h */
 	.about = "2: multishot ACCEPT into fds, CLOSE",
-	.needs = FEATURE_RING,
 	.arm = arm,
 	.accepted = accepted,
 	.retire = retire_by_close,

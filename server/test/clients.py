@@ -17,10 +17,11 @@ import sys
 import tempfile
 import time
 
-from harness import (BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually, eventually_clean,
+from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually, eventually_clean,
                      is_closed, main, read_answer, read_to_end, reset, supported)
 
 BINARY, PATH = sys.argv[1:3]
+ROW = ACCEPT_PATHS[PATH]
 WORKERS = "2"
 # The thread sanitizer takes the same number in two tables for the same descriptor.
 ONE_TABLE = "ACCEPT_TEST_ONE_TABLE" in os.environ
@@ -34,7 +35,7 @@ def check_clean(instance, accepted=None):
     """Once the clients are gone, nothing of them is left: no connection, no socket."""
     # The listeners, and with SO_REUSEPORT the socket that holds the port.
     totals = eventually_clean(instance, int(WORKERS) + 1, accepted)
-    check(totals["stale"] == 0 or PATH == "epoll", f"{totals['stale']} stale completions")
+    check(totals["stale"] == 0 or not ROW.ring, f"{totals['stale']} stale completions")
     check(totals["cq_overflows"] == 0, "completions were dropped")
 
 
@@ -60,7 +61,7 @@ def test_close():
         check_clean(s)
         totals = s.now()
         check(totals["accepts"] == 200, f"{totals['accepts']} accepted")
-        if PATH in ("multishot", "install", "dup", "direct"):
+        if ROW.multishot:
             check(totals["accept_rearms"] == int(WORKERS), f"armed {totals['accept_rearms']} times")
 
 
@@ -161,7 +162,7 @@ def test_refused_requests():
         check(s.now()["requests_bad"] == refused_ones, "not all counted")
 
 
-READ_SIZE = 16384 if PATH == "epoll" else 4096  # what the server receives at once
+READ_SIZE = 4096 if ROW.ring else 16384  # what the server receives at once
 
 
 def closing_post(size, behind=b""):
@@ -246,7 +247,7 @@ def test_bad_requests_make_no_threads():
         for c in crowd:
             check(read_to_end(c, "nonsense").startswith(b"HTTP/1.1 400 "), "not refused")
         threads = s.now()["io_wq_threads"]
-        check(threads <= (2 * int(WORKERS) if PATH == "direct" else 0), f"{threads} threads of io-wq")
+        check(threads <= (2 * int(WORKERS) if ROW.serves == "SLOT" else 0), f"{threads} threads of io-wq")
 
 
 def test_half_close():
@@ -499,7 +500,7 @@ def test_burst():
         for c in crowd:
             c.sendall(GET * 10)
         s.thaw()
-        multishot = PATH in ("multishot", "install", "dup", "direct")
+        multishot = ROW.multishot
         eventually(lambda: s.now()["conns_now"] == 8, "not full")
         eventually(lambda: s.now()["refused"] == (56 if multishot else 0), "refused or not")
         if multishot:
@@ -513,9 +514,9 @@ def test_burst():
 
 def test_out_of_descriptors():
     """EMFILE (or a full slot table): no spin, no flood of lines, and back by itself."""
-    # dup and direct take no new number: see test_max_conns. A multishot request keeps the limit that
+    # Who serves from the pool or in slots takes no new number: see test_max_conns. A multishot request keeps the limit that
     # was in force when it was armed (io_accept_prep() in io_uring/net.c): see faults.py.
-    if PATH in ("dup", "direct", "multishot"):
+    if ROW.multishot and not ROW.install:
         return
     with server("--max-conns", "1000") as s:
         soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
@@ -633,7 +634,7 @@ def test_second_signal():
 
 
 def test_park_timeout():
-    if PATH not in ("dup", "dup3"):
+    if ROW.serves != "POOL":
         return
     with server("--park-timeout", "1s") as s:
         for _ in range(50):
@@ -646,7 +647,7 @@ def test_park_timeout():
 
 
 def test_park_bound():
-    if PATH not in ("dup", "dup3"):
+    if ROW.serves != "POOL":
         return
     with server("--park", "4", "--park-timeout", "30s") as s:
         crowd = [s.connect() for _ in range(40)]
@@ -662,7 +663,7 @@ def test_park_bound():
 
 def test_park_below_the_limit():
     """Somebody lowers RLIMIT_NOFILE below the numbers of the pool: parked sockets stay until it is raised."""
-    if PATH not in ("dup", "dup3"):
+    if ROW.serves != "POOL":
         return
     with server() as s:
         for _ in range(20):
@@ -678,7 +679,7 @@ def test_park_below_the_limit():
 
 
 def test_park_none():
-    if PATH not in ("dup", "dup3"):
+    if ROW.serves != "POOL":
         return
     with server("--park", "0") as s:
         for _ in range(50):

@@ -12,12 +12,13 @@ Exits 77 if this kernel does not have the path.
 import sys
 import time
 
-from harness import (BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually,
+from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually,
                      eventually_clean, main, supported)
 
 BINARY, PATH = sys.argv[1:3]
-RING = PATH != "epoll"
-SLOTS = PATH in ("install", "dup", "direct")
+ROW = ACCEPT_PATHS[PATH]
+RING = ROW.ring
+SLOTS = ROW.accepts == "SLOT"
 CONNECTIONS = 60
 
 
@@ -46,7 +47,7 @@ def run(faults="", options=(), connections=CONNECTIONS, keep_alive=1, **environm
 
 def test_accept_runs_out():
     """EMFILE, ENFILE, ENOBUFS, ENOMEM: waits, comes back, loses nothing; also ECONNABORTED."""
-    if PATH not in ("multishot", "install", "dup", "direct"):
+    if not ROW.multishot:
         return
     for error in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED"):
         # Of 3 arms the first fails; SINGLE makes for many arms.
@@ -59,7 +60,7 @@ def test_accept_runs_out():
 
 def test_multishot_ends():
     """A completion without F_MORE: armed again, once."""
-    if PATH not in ("multishot", "install", "dup", "direct"):
+    if not ROW.multishot:
         return
     lost, totals = run("accept:SINGLE:1")
     check(lost == 0, f"{lost} lost")
@@ -82,7 +83,7 @@ def test_time_out_without_buffers():
 
 def test_dup_fails():
     """Another number is tried; only a third failure in a row costs the connection."""
-    if PATH != "dup":
+    if not ROW.dup:
         return
     for error, counter in (("EBUSY", "dup_ebusy"), ("EBADF", "dup_ebadf"),
                            ("ECANCELED", "dup_ecanceled")):
@@ -98,7 +99,7 @@ def test_dup_fails():
 
 def test_crowd_that_lasts():
     """Full, then room, and a queue that takes longer than CROWDED_MS: one at a time until it is empty."""
-    if PATH not in ("multishot", "direct"):
+    if not (ROW.multishot and ROW.as_accepted):
         return
     # Every second accept fails and waits for 100 ms.
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--max-conns", "2", "--idle-timeout", "1m",
@@ -117,14 +118,14 @@ def test_crowd_that_lasts():
 
 def test_close_of_slot_fails():
     """The DUP has worked, so the connection is served."""
-    if PATH != "dup":
+    if not ROW.dup:
         return
     lost, totals = run("close_slot:EBADF:2", connections=50)
     check(lost == 0 and totals["dups"] == 50, f"{lost} lost, {totals['dups']} DUPs")
 
 
 def test_install_fails():
-    if PATH != "install":
+    if not ROW.install:
         return
     lost, totals = run("install:EMFILE:10", connections=30)
     check(lost == 3 and totals["install_errors"] == 3, f"{lost} lost")
@@ -185,17 +186,17 @@ def every_errno_cases():
              ("accept", 2, (), good_client, ""), ("tick", 2, (), good_client, ""),
              ("cancel", 2, ("--idle-timeout", "100ms"), crowd_of_idle_ones, ""),
              ("wake", 1, (), no_client, ""), ("barrier", 9, (), good_client, "recv:3")]
-    if PATH in ("accept4", "dup3"):
+    if not ROW.multishot:
         cases.append(("listen", 2, (), good_client, ""))
-    if PATH in ("install", "dup", "dup3"):
+    if not ROW.as_accepted:
         cases.append(("dup", 4, (), good_client, ""))
-    if PATH == "install":
+    if ROW.install:
         cases.append(("release", 2, (), good_client, ""))
-    if PATH == "dup":
+    if ROW.dup:
         cases.append(("close_slot", 2, (), good_client, ""))
-    if PATH not in ("dup", "dup3"):
+    if ROW.serves != "POOL":
         cases.append(("retire", 2, (), good_client, ""))
-    if PATH == "direct":
+    if ROW.serves == "SLOT":
         cases.append(("shutdown", 2, (), bad_client, ""))
     return cases
 
@@ -336,8 +337,8 @@ def test_dropped_completions():
     if not RING:
         return
     operations = ["recv", "send"]
-    operations += ["listen"] if PATH in ("accept4", "dup3") else ["accept"]
-    operations += {"install": ["install", "retire"], "dup": [], "dup3": []}.get(PATH, ["retire"])
+    operations += ["accept"] if ROW.multishot else ["listen"]
+    operations += ["install"] * ROW.install + ["retire"] * (ROW.serves != "POOL")
     for operation in operations:
         # The answer to the last request may be out before its completion is dropped.
         lost, totals = run(ACCEPT_SERVER_DROP=f"{operation}:5", keep_alive=2)
@@ -350,7 +351,7 @@ def test_dropped_completions():
 
 def test_dropped_end_of_accept():
     """The kernel ends a multishot accept whose completion does not fit: the last one may be dropped."""
-    if PATH not in ("multishot", "install", "dup", "direct"):
+    if not ROW.multishot:
         return
     lost, totals = run("accept:SINGLE:1", ACCEPT_SERVER_DROP="accept:2", connections=20)
     check(lost == totals["recoveries"] == 10, f"{lost} lost, {totals}")
@@ -403,7 +404,7 @@ def test_dropped_wake():
 
 
 def test_dropped_shutdown():
-    if PATH != "direct":  # with an fd it is a system call
+    if ROW.serves != "SLOT":  # with an fd it is a system call
         return
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--idle-timeout", "1m",
                 environment={"ACCEPT_SERVER_DROP": "shutdown:1"}) as s:

@@ -12,10 +12,28 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 GET_CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 BODY = b"hello, world\n"
+PATHS_H = Path(__file__).resolve().parents[1] / "accept/paths.h"
+
+
+class AcceptPath:
+    """A row of server/accept/paths.h, which says what the columns are."""
+
+    def __init__(self, name, needs, accepts, serves):
+        self.name, self.accepts, self.serves = name, accepts, serves
+        self.ring, self.install, self.dup = (f"FEATURE_{what}" in needs for what in ("RING", "INSTALL", "DUP"))
+        # Accepting is a request to the ring, made once for many connections.
+        self.multishot = accepts != "CALL"
+        # What was accepted is what is served: no request makes another descriptor of it.
+        self.as_accepted = serves != "POOL" and (accepts == "CALL" or accepts == serves)
+
+
+ACCEPT_PATHS = {row[0]: AcceptPath(*row) for row in re.findall(
+    r"^\tX\((\w+), +([A-Z0-9_ |]+?), +(\w+), +(\w+),", PATHS_H.read_text(encoding="ascii"), re.MULTILINE)}
 
 
 class Failure(Exception):

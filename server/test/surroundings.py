@@ -14,10 +14,12 @@ import struct
 import subprocess
 import sys
 
-from harness import (GET, GET_CLOSE, Failure, Server, ask, check, eventually, eventually_clean, main, supported)
+from harness import (ACCEPT_PATHS, GET, GET_CLOSE, Failure, Server, ask, check, eventually, eventually_clean, main,
+                     supported)
 
 BINARY, FAULTS, PATH = sys.argv[1:4]
-RING = PATH != "epoll"
+ROW = ACCEPT_PATHS[PATH]
+RING = ROW.ring
 IO_URING_ENTER = 426  # on every architecture
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 TCP_NOTSENT_LOWAT = 25
@@ -34,7 +36,7 @@ def test_without_proc():
         if b"__asan_init" in binary.read():
             print("the leak sanitizer reads /proc itself: test_without_proc tries nothing")
             return
-    drop = "listen:3,recv:5" if PATH in ("accept4", "dup3") else "accept:4,recv:5"
+    drop = "accept:4,recv:5" if ROW.multishot else "listen:3,recv:5"
     with Server(FAULTS, "--accept", PATH, "--workers", "1", "--park-timeout", "200ms", before=without("/proc"),
                 environment={"ACCEPT_SERVER_DROP": drop}) as s:
         served = 0
@@ -108,7 +110,7 @@ def test_options_of_sockets():
         ask(c, GET)
         sockets = copies(s.pid)
         # The listener, the one that holds the port, and the connection unless it is a slot.
-        eventually(lambda: len(sockets) >= (2 if PATH == "direct" else 3), f"{len(sockets)} sockets")
+        eventually(lambda: len(sockets) >= (2 if ROW.serves == "SLOT" else 3), f"{len(sockets)} sockets")
         for one in sockets:
             check(one.getsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 0, "TCP_NOTSENT_LOWAT is set")
             check(one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0, "SO_KEEPALIVE is on")
