@@ -14,6 +14,7 @@
 #include "option.h"
 #include "cell/preflight.h"
 #include "report/report.h"
+#include "plan/experiments.h"
 #include "plan/run_cmd.h"
 #include "load/storm_cmd.h"
 #include "lock/waits_cmd.h"
@@ -28,6 +29,7 @@ static const struct command {
 	const char *what;
 } commands[] = {
 	{ "run", run_command, "measure a matrix of cells, append a record for each" },
+	{ "experiments", experiments_command, "list what can be measured, and what it answers" },
 	{ "report", report_command, "make RESULTS.md from records" },
 	{ "preflight", preflight_command, "what of this machine would spoil a measurement" },
 	{ "compare", compare_command, "say whether two runs agree" },
@@ -42,7 +44,7 @@ static void print_usage(FILE *out)
 {
 	fprintf(out, "usage: accept-bench COMMAND [option]...\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].what);
+		fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].what);
 	fprintf(out, "\naccept-bench COMMAND --help lists a command's options\n");
 }
 

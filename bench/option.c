@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_MAX 48
+#define ROWS_MAX 64
 
 static bool parse_digits(const char *text, const char **rest, uint64_t *value)
 {

@@ -42,8 +42,6 @@
 #define PARK_TIMEOUT_S 1   /* where there are levels: short enough for all to be swept */
 #define IDLE_NS	       2500000000
 
-const char *const cell_experiments[] = { "paths",      "scaling", "one-core", "wrk", "open-fds",
-					 "neighbours", "park",	  "latency",  NULL };
 const char *const cell_loads[] = { "storm", "wrk", NULL };
 const char *const cell_levels[] = { "", "idle", "light", "saturated", NULL };
 const char *const cell_outcomes[] = { "ok", "failed", "skipped", NULL };
@@ -88,23 +86,46 @@ __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size
 	va_end(args);
 }
 
+static unsigned int value_of(const struct cell *cell, enum axis_kind kind)
+{
+	return cell->experiment->axis.kind == kind ? cell->value : 0;
+}
+
+unsigned int cell_option(const struct cell *cell)
+{
+	return value_of(cell, AXIS_OPTION);
+}
+
+unsigned int cell_neighbours(const struct cell *cell)
+{
+	return cell->experiment->axis.neighbours ? cell_option(cell) : 0;
+}
+
+unsigned int cell_rate_percent(const struct cell *cell)
+{
+	return value_of(cell, AXIS_RATE);
+}
+
+enum cell_level cell_level(const struct cell *cell)
+{
+	return (enum cell_level)value_of(cell, AXIS_LEVEL);
+}
+
 void cell_name(const struct cell *cell, char *text, size_t size)
 {
-	snprintf(text, size, "%s: %s workers=%u fd-table=%s load=%s",
-		 cell_experiments[cell->experiment], cell->accept, cell->workers, cell->fd_table,
-		 cell_loads[cell->load]);
+	const struct experiment_axis *axis = &cell->experiment->axis;
+
+	snprintf(text, size, "%s: %s workers=%u fd-table=%s load=%s", cell->experiment->name,
+		 cell->accept, cell->workers, cell->fd_table, cell_loads[cell->load]);
 	if (*cell->options)
 		append(text, size, " %s", cell->options);
 	if (cell->unparked)
 		append(text, size, " park=0");
-	if (cell->open_fds)
-		append(text, size, " open-fds=%u", cell->open_fds);
-	if (cell->neighbours)
-		append(text, size, " neighbours=%u", cell->neighbours);
-	if (cell->level)
-		append(text, size, " level=%s", cell_levels[cell->level]);
-	if (cell->rate_percent)
-		append(text, size, " rate=%u%%", cell->rate_percent);
+	if (cell_level(cell))
+		append(text, size, " %s=%s", axis->name, cell_levels[cell->value]);
+	else if (cell->value)
+		append(text, size, " %s=%u%s", axis->name, cell->value,
+		       axis->kind == AXIS_RATE ? "%" : "");
 	if (cell->instrument)
 		append(text, size, " instrument=%s", cell->instrument);
 	if (cell->has_twin)
@@ -145,10 +166,10 @@ static bool is_self_check(const struct measurement *m)
 
 /* ---- the server ---- */
 
-static void add_option(struct measurement *m, const char *name, unsigned int value,
-		       const char *unit)
+static void add_option(struct measurement *m, const char *dashes, const char *name,
+		       unsigned int value, const char *unit)
 {
-	snprintf(m->option[m->n_options++], sizeof(m->option[0]), "%s", name);
+	snprintf(m->option[m->n_options++], sizeof(m->option[0]), "%s%s", dashes, name);
 	snprintf(m->option[m->n_options++], sizeof(m->option[0]), "%u%s", value, unit);
 }
 
@@ -163,13 +184,11 @@ static void make_options(struct measurement *m)
 		if (*word)
 			snprintf(m->option[m->n_options++], sizeof(m->option[0]), "%s", word);
 	if (cell->unparked)
-		add_option(m, "--park", 0, "");
-	if (cell->open_fds)
-		add_option(m, "--open-fds", cell->open_fds, "");
-	if (cell->neighbours)
-		add_option(m, "--neighbours", cell->neighbours, "");
-	if (cell->level)
-		add_option(m, "--park-timeout", PARK_TIMEOUT_S, "s");
+		add_option(m, "", CELL_PARK, 0, "");
+	if (cell_option(cell))
+		add_option(m, "--", cell->experiment->axis.name, cell->value, "");
+	if (cell_level(cell))
+		add_option(m, "", CELL_PARK_TIMEOUT, PARK_TIMEOUT_S, "s");
 }
 
 /* The server's further options as one text: cells that differ in them are different cells. */
@@ -210,7 +229,7 @@ static bool choose_cpus(struct measurement *m)
 		snprintf(m->server_cpus, sizeof(m->server_cpus), "%s", setup->server_cpus);
 	if (setup->client_cpus)
 		snprintf(m->client_cpus, sizeof(m->client_cpus), "%s", setup->client_cpus);
-	if (m->cell->experiment != CELL_ONE_CORE || setup->server_cpus || setup->client_cpus)
+	if (!m->cell->experiment->own_cpus || setup->server_cpus || setup->client_cpus)
 		return true;
 	sched_getaffinity(0, sizeof(allowed), &allowed);
 	if (list_cpus(&allowed, 0, workers, m->server_cpus, sizeof(m->server_cpus)) == workers &&
@@ -241,16 +260,16 @@ static bool place_neighbours(struct measurement *m)
 	const char *cpus = m->setup->neighbour_cpus;
 	int n;
 
-	if (!cpus || !m->cell->neighbours)
+	if (!cpus || !cell_neighbours(m->cell))
 		return true;
 	n = place_threads(m->server.child.pid, LOCK_NEIGHBOUR_NAME, cpus);
 	if (n < 0)
 		return fail(m, "--neighbour-cpus: cannot run on CPUs '%s': %s", cpus, strerror(-n));
-	return n == (int)m->cell->neighbours ||
+	return n == (int)cell_neighbours(m->cell) ||
 	       fail(m,
 		    "--neighbour-cpus: %u neighbours were asked for, the server has %d threads "
 		    "called " LOCK_NEIGHBOUR_NAME,
-		    m->cell->neighbours, n);
+		    cell_neighbours(m->cell), n);
 }
 
 static bool start_server(struct measurement *m)
@@ -382,7 +401,7 @@ static bool watch_load(const struct storm_progress *now, void *arg)
 {
 	struct measurement *m = arg;
 
-	if (m->cell->level && m->has_server) {
+	if (cell_level(m->cell) && m->has_server) {
 		json_decref(m->loaded);
 		m->loaded = reading_take("loaded", &m->server, m->setup->files);
 	}
@@ -406,17 +425,17 @@ static bool choose_load(struct measurement *m)
 	const struct cell_setup *setup = m->setup;
 
 	m->load = setup->load;
-	if (!cell->rate_percent && !cell->level)
+	if (!cell_rate_percent(cell) && !cell_level(cell))
 		return true;
 	m->load = (struct storm_load){ .duration_ns = setup->rate_duration_ns };
-	if (cell->level == CELL_LIGHT)
+	if (cell_level(cell) == CELL_LIGHT)
 		m->load.rate_per_s = LIGHT_RATE;
-	if (cell->level)
+	if (cell_level(cell))
 		return true;
-	m->load.rate_per_s = setup->peak.connections_per_s * cell->rate_percent / 100;
+	m->load.rate_per_s = setup->peak.connections_per_s * cell_rate_percent(cell) / 100;
 	return m->load.rate_per_s > 0 ||
 	       fail(m, "%u %% of what? No baseline's peak was measured in this run",
-		    cell->rate_percent);
+		    cell_rate_percent(cell));
 }
 
 static bool drive(struct measurement *m)
@@ -428,7 +447,7 @@ static bool drive(struct measurement *m)
 		return wrk_run(&options, m->setup->wrk_duration_ns, cpus_or_null(m->client_cpus),
 			       &m->wrk, m->why, sizeof(m->why));
 	}
-	if (m->cell->level == CELL_IDLE)
+	if (cell_level(m->cell) == CELL_IDLE)
 		return stay_idle(m);
 	progress_load(m->setup->progress, &m->load);
 	if (!storm_run(m->storm, &m->load, &m->result, watch_load, m))
@@ -629,7 +648,7 @@ static void record_lock(struct measurement *m)
 			"watches one process");
 	else if (connections(m) > 0)
 		lock = lock_json(watch_of(m), &difference, totals, connections(m),
-				 m->cell->neighbours);
+				 cell_neighbours(m->cell));
 	else
 		return;
 	json_object_set_new(m->record, "lock", lock);
@@ -658,7 +677,7 @@ static void check_client(struct measurement *m)
 	else if (m->result.failed)
 		fail(m, "%" PRIu64 " of %" PRIu64 " connections failed, %s: %s", m->result.failed,
 		     m->result.started, m->result.error[0].phase, m->result.error[0].reason);
-	else if (!m->result.good && m->cell->level != CELL_IDLE)
+	else if (!m->result.good && cell_level(m->cell) != CELL_IDLE)
 		fail(m, "no connection was made");
 	else if (m->totals_after && connections(m) != (double)m->result.started)
 		fail(m, "storm made %" PRIu64 " connections, the server counted %.0f",
@@ -715,6 +734,20 @@ static json_t *text_or_null(const char *text)
 	return text && *text ? json_string(text) : json_null();
 }
 
+/* A key for what each experiment varies; of this cell's experiment the value, and 0 of the others. */
+static void set_values(json_t *json, const struct cell *cell)
+{
+	for (size_t i = 0; i < n_experiments; i++) {
+		const struct experiment_axis *axis = &experiments[i].axis;
+		unsigned int value = cell->experiment == &experiments[i] ? cell->value : 0;
+
+		if (axis->kind == AXIS_LEVEL)
+			json_object_set_new(json, axis->key, text_or_null(cell_levels[value]));
+		else if (axis->kind != AXIS_WORKERS)
+			json_object_set_new(json, axis->key, json_integer(value));
+	}
+}
+
 static json_t *cell_json(const struct measurement *m)
 {
 	const struct cell *cell = m->cell;
@@ -724,7 +757,7 @@ static json_t *cell_json(const struct measurement *m)
 
 	cell_name(cell, name, sizeof(name));
 	json = json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:i,s:b,s:o}", "name", name, "experiment",
-			 cell_experiments[cell->experiment], "accept", cell->accept, "workers",
+			 cell->experiment->name, "accept", cell->accept, "workers",
 			 (int)cell->workers, "fd_table", cell->fd_table, "listener",
 			 m->setup->listener, "load", cell_loads[cell->load], "repetition",
 			 (int)cell->repetition, "watched", !cell->unwatched, "server_options",
@@ -732,17 +765,15 @@ static json_t *cell_json(const struct measurement *m)
 	json_object_set_new(json, "server_cpus", text_or_null(m->server_cpus));
 	json_object_set_new(json, "client_cpus", text_or_null(m->client_cpus));
 	json_object_set_new(json, "neighbour_cpus",
-			    text_or_null(cell->neighbours ? m->setup->neighbour_cpus : NULL));
+			    text_or_null(cell_neighbours(cell) ? m->setup->neighbour_cpus : NULL));
 	json_object_set_new(json, "pair", text_or_null(cell->pair));
 	json_object_set_new(json, "park", cell->unparked ? json_integer(0) : json_null());
-	json_object_set_new(json, "open_fds", json_integer(cell->open_fds));
-	json_object_set_new(json, "neighbours", json_integer(cell->neighbours));
-	json_object_set_new(json, "level", text_or_null(cell_levels[cell->level]));
-	json_object_set_new(json, "rate_of_peak_percent", json_integer(cell->rate_percent));
+	set_values(json, cell);
 	json_object_set_new(json, "peak_connections_per_s",
-			    cell->rate_percent ? json_real(peak->connections_per_s) : json_null());
+			    cell_rate_percent(cell) ? json_real(peak->connections_per_s)
+						    : json_null());
 	json_object_set_new(json, "peak_accept",
-			    text_or_null(cell->rate_percent ? peak->accept : NULL));
+			    text_or_null(cell_rate_percent(cell) ? peak->accept : NULL));
 	return json;
 }
 

@@ -7,25 +7,12 @@
 #include "option.h"
 #include "load/progress.h"
 #include "load/storm.h"
+#include "plan/experiments.h"
 
 #include <jansson.h>
 
 /* The accept path of the self-check: storm against a listener of its own, no server at all. */
 #define CELL_SELF_CHECK "storm-alone"
-
-/* What question a cell belongs to; see record.h for what each varies. */
-enum cell_experiment {
-	CELL_PATHS,
-	CELL_SCALING,
-	CELL_ONE_CORE,
-	CELL_WRK_LOAD,
-	CELL_OPEN_FDS,
-	CELL_NEIGHBOURS,
-	CELL_PARK,
-	CELL_LATENCY,
-	CELL_EXPERIMENTS
-};
-extern const char *const cell_experiments[];
 
 enum cell_load { CELL_STORM, CELL_WRK };
 extern const char *const cell_loads[];
@@ -37,23 +24,20 @@ extern const char *const cell_levels[];
 #define CELL_NAME 256
 
 struct cell {
-	enum cell_experiment experiment;
+	const struct experiment *experiment;
 	const char *accept;
 	unsigned int workers;
 	const char *fd_table;
 	enum cell_load load;
 	unsigned int repetition;
-	const char *options;	 /* of the server, beside those below; "" for none */
-	bool unparked;		 /* the server gets --park 0 */
-	unsigned int open_fds;	 /* other descriptors open in the server */
-	unsigned int neighbours; /* its threads that open and close files */
-	enum cell_level level;
-	unsigned int rate_percent; /* of the peak, open loop; 0: closed loop */
-	bool is_peak;		   /* one of those that measure the peak */
-	const char *instrument;	   /* the one that was named; NULL: the best */
-	bool has_twin;		   /* the same cell is measured unwatched as well */
-	bool unwatched;		   /* without the instrument: what does watching cost? */
-	bool asked_for;		   /* by name: a kernel that lacks it is then a failure */
+	const char *options;	/* of the server, beside those below; "" for none */
+	bool unparked;		/* the server gets --park 0 */
+	unsigned int value;	/* of the experiment's axis, unless that is the workers; else 0 */
+	bool is_peak;		/* one of those that measure the peak */
+	const char *instrument; /* the one that was named; NULL: the best */
+	bool has_twin;		/* the same cell is measured unwatched as well */
+	bool unwatched;		/* without the instrument: what does watching cost? */
+	bool asked_for;		/* by name: a kernel that lacks it is then a failure */
 	/*
 	 * The name of the cell that this one and its neighbour in the run are about: measured one
 	 * right after the other, they make a pair, whose ratio the machine's drift leaves alone.
@@ -61,6 +45,17 @@ struct cell {
 	 */
 	char pair[CELL_NAME];
 };
+
+/* The value, where the experiment's axis is of that kind; else 0. */
+unsigned int cell_option(const struct cell *cell);     /* the server's option */
+unsigned int cell_neighbours(const struct cell *cell); /* its threads that open and close files */
+unsigned int
+cell_rate_percent(const struct cell *cell); /* of the peak, open loop; 0: closed loop */
+enum cell_level cell_level(const struct cell *cell);
+
+/* Options that experiments hand to the server beside those of their axis. */
+#define CELL_PARK	  "--park"
+#define CELL_PARK_TIMEOUT "--park-timeout"
 
 /* The best baseline's connections per second in this run, closed loop; 0: not measured. */
 struct cell_peak {

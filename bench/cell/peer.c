@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nginx, haproxy and the bare loop. See peer.h. */
 #include "cell/peer.h"
+#include "cell/path.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -83,32 +84,41 @@ static void haproxy_config(FILE *out, const struct setting *s)
 		s->folder);
 }
 
-static const struct peer {
-	const char *name;
+struct peer {
 	const char *program, *variable; /* which the environment can name another one by */
 	void (*config)(FILE *out, const struct setting *s);
-	const char *
-		arguments[4]; /* CONFIG stands for the file's path; of the bare loop: its options */
+	/* CONFIG stands for the file's path; of the bare loop: its options */
+	const char *arguments[4];
 	bool own_tables;
-} peers[] = {
-	{ "nginx", "nginx", "NGINX", nginx_config, { "-c", "CONFIG", NULL }, false },
-	{ "haproxy", "haproxy", "HAPROXY", haproxy_config, { "-db", "-f", "CONFIG", NULL }, false },
-	{ "haproxy-tables",
-	  "haproxy",
-	  "HAPROXY",
-	  haproxy_config,
-	  { "-db", "-f", "CONFIG", NULL },
-	  true },
-	{ "bare", NULL, NULL, NULL, { NULL }, false },
-	{ "bare-tuned", NULL, NULL, NULL, { "--tuned", NULL }, false },
 };
+
+/* One for each row of PATH_PEERS: without it this does not compile. */
+static const struct peer peer_bare = { .arguments = { NULL } };
+static const struct peer peer_bare_tuned = { .arguments = { "--tuned" } };
+static const struct peer peer_nginx = { .program = "nginx",
+					.variable = "NGINX",
+					.config = nginx_config,
+					.arguments = { "-c", "CONFIG" } };
+static const struct peer peer_haproxy = { .program = "haproxy",
+					  .variable = "HAPROXY",
+					  .config = haproxy_config,
+					  .arguments = { "-db", "-f", "CONFIG" } };
+static const struct peer peer_haproxy_tables = { .program = "haproxy",
+						 .variable = "HAPROXY",
+						 .config = haproxy_config,
+						 .arguments = { "-db", "-f", "CONFIG" },
+						 .own_tables = true };
 
 static const struct peer *find(const char *name)
 {
-	for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
-		if (!strcmp(peers[i].name, name))
-			return &peers[i];
-	return NULL;
+	static const struct peer *const peers[PATHS] = {
+#define X(id, ...) [PATH_##id] = &peer_##id,
+		PATH_PEERS(X)
+#undef X
+	};
+	enum path_id id = path_rank(name);
+
+	return id < PATHS ? peers[id] : NULL;
 }
 
 bool peer_is(const char *name)
@@ -118,7 +128,7 @@ bool peer_is(const char *name)
 
 bool peer_has_processes(const char *name, unsigned int workers)
 {
-	return !strcmp(name, "nginx") && workers > 1;
+	return path_rank(name) == PATH_nginx && workers > 1;
 }
 
 /* A port nobody has now. Somebody could take it before the peer does: the cell fails then. */
@@ -250,9 +260,10 @@ static int ask_version(const char *program, char *line, size_t size)
 	return 0;
 }
 
-static enum server_verdict start_peer(const struct peer *peer, struct server *server,
-				      unsigned int workers, const char *cpus, json_t *command,
-				      char *version, size_t version_len, char *why, size_t why_len)
+static enum server_verdict start_peer(const struct peer *peer, const char *name,
+				      struct server *server, unsigned int workers, const char *cpus,
+				      json_t *command, char *version, size_t version_len, char *why,
+				      size_t why_len)
 {
 	char config[512], program[512], *argv[6] = { program, NULL };
 	int ret;
@@ -274,7 +285,7 @@ static enum server_verdict start_peer(const struct peer *peer, struct server *se
 	snprintf(server->folder, sizeof(server->folder), "/tmp/accept-bench.XXXXXX");
 	if (!mkdtemp(server->folder) || !free_port(&server->address) ||
 	    !write_config(peer, server, workers, parse_version(version))) {
-		snprintf(why, why_len, "cannot prepare %s in %s: %s", peer->name, server->folder,
+		snprintf(why, why_len, "cannot prepare %s in %s: %s", name, server->folder,
 			 strerror(errno));
 		return SERVER_FAILED;
 	}
@@ -292,7 +303,7 @@ static enum server_verdict start_peer(const struct peer *peer, struct server *se
 	}
 	if (wait_until_it_listens(server))
 		return SERVER_READY;
-	say_how_it_ended(server, peer->name, why, why_len);
+	say_how_it_ended(server, name, why, why_len);
 	child_kill(&server->child);
 	return SERVER_FAILED;
 }
@@ -309,7 +320,7 @@ enum server_verdict peer_start(struct server *server, const char *name, unsigned
 		return start_bare(peer, server, workers, cpus, command, why, why_len);
 	server->is_silent = true;
 	snprintf(server->accept, sizeof(server->accept), "%s", name);
-	verdict = start_peer(peer, server, workers, cpus, command, version, version_len, why,
+	verdict = start_peer(peer, name, server, workers, cpus, command, version, version_len, why,
 			     why_len);
 	if (verdict != SERVER_READY)
 		server_remove_folder(server);

@@ -16,16 +16,9 @@
  *	  preflight	[{check, level: "fatal" "hint" "info", text}] [absent]
  *	cell
  *	  name		all of the below as one text; with the repetition it names the cell in its run
- *	  experiment	["paths"] which question it belongs to:
- *		"paths"		every path and every control at the same load
- *		"scaling"	workers vary
- *		"one-core"	server_cpus has one CPU a worker, client_cpus the others: CPU per
- *				connection of the paths, the peers and the bare loop
- *		"wrk"		the same load by wrk, a second opinion on connections/s
- *		"open-fds"	open_fds varies
- *		"neighbours"	neighbours varies
- *		"park"		level varies: what parked sockets cost
- *		"latency"	rate_of_peak_percent varies
+ *	  experiment	["paths"] which question it belongs to: a row of plan/experiments.c, which says
+ *			what each varies. Every cell has the key of each one's axis (open_fds,
+ *			neighbours, level, rate_of_peak_percent), 0 or null where it is another's.
  *	  accept	the path; "dup" with park 0 is the control that parks nothing
  *	  workers, fd_table "shared" "private", listener, load "storm" "wrk", repetition
  *	  watched	false: measured with the instrument taken out, to see what it costs

@@ -1,44 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* See matrix.h. */
 #include "plan/matrix.h"
+#include "cell/path.h"
 #include "cell/peer.h"
 #include "rng.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Paths with an option of the server's, measured beside the path itself in the same run: dup with
- * nothing parked, a control; and what the options that are there for speed bring.
- */
-#define UNPARKED "dup-unparked"
-#define DEFER	 "--defer-accept 1s"
-#define GATHER	 "--min-wait 200us --min-batch 32"
-
-static const struct {
-	const char *name, *accept, *options;
-} variants[] = {
-	{ UNPARKED, "dup", "" }, /* --park 0, which has a place of its own in the record */
-	{ "epoll-once", "epoll", "--accept-batch 1" }, /* no accept that finds nobody */
-	{ "epoll-deferred", "epoll", DEFER },
-	{ "multishot-deferred", "multishot", DEFER },
-	{ "direct-deferred", "direct", DEFER },
-	{ "direct-gathered", "direct", GATHER },
-	{ "direct-apart", "direct", "--fin apart" },
-};
-
-/* clang-format off */
-const char *const matrix_accepts[] = {
-	"epoll", "accept4", "multishot", "install", "dup3", "dup", "direct",
-	"bare", "bare-tuned", "nginx", "haproxy", "haproxy-tables",
-	UNPARKED, "epoll-once", "epoll-deferred", "multishot-deferred", "direct-deferred", "direct-gathered",
-	"direct-apart", NULL
-};
-/* clang-format on */
 const char *const matrix_fd_tables[] = { "shared", "private", NULL };
 
-/* epoll and multishot: what the peak is taken from */
-static const struct count_list baselines = { MATRIX_BASELINES, { 0, 2 } };
+/* What the peak is taken from. */
+static const struct count_list baselines = { MATRIX_BASELINES, { PATH_epoll, PATH_multishot } };
 
 static size_t items(const struct count_list *list)
 {
@@ -54,56 +27,47 @@ static uint64_t take(const struct count_list *list, size_t *k)
 	return list->n ? list->item[digit] : 0;
 }
 
-static size_t combinations(const struct matrix_axes *axes)
+static size_t combinations(const struct cell_lists *lists)
 {
-	return items(&axes->accepts) * items(&axes->workers) * items(&axes->fd_tables) *
-	       items(&axes->loads) * items(&axes->open_fds) * items(&axes->neighbours) *
-	       items(&axes->levels) * items(&axes->rate_percents);
+	return items(&lists->accepts) * items(&lists->workers) * items(&lists->fd_tables) *
+	       items(&lists->loads) * items(&lists->values);
 }
 
-static void set_path(struct cell *cell, const char *name)
+static void set_path(struct cell *cell, const struct path *path)
 {
-	cell->accept = name;
-	cell->options = "";
-	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
-		if (strcmp(name, variants[i].name))
-			continue;
-		cell->accept = variants[i].accept;
-		cell->options = variants[i].options;
-		cell->unparked = !strcmp(name, UNPARKED);
-	}
+	cell->accept = paths[path->accept].name;
+	cell->unparked = !strcmp(path->options, PATH_UNPARKED);
+	cell->options = cell->unparked ? "" : path->options;
 }
 
 static struct cell combination(const struct matrix_axes *axes, size_t k)
 {
+	const struct cell_lists *lists = &axes->lists;
 	struct cell cell = { .experiment = axes->experiment };
 
-	set_path(&cell, matrix_accepts[take(&axes->accepts, &k)]);
-	cell.workers = (unsigned int)take(&axes->workers, &k);
-	cell.fd_table = matrix_fd_tables[take(&axes->fd_tables, &k)];
-	cell.load = (enum cell_load)take(&axes->loads, &k);
-	cell.open_fds = (unsigned int)take(&axes->open_fds, &k);
-	cell.neighbours = (unsigned int)take(&axes->neighbours, &k);
-	cell.level = (enum cell_level)take(&axes->levels, &k);
-	cell.rate_percent = (unsigned int)take(&axes->rate_percents, &k);
+	set_path(&cell, &paths[take(&lists->accepts, &k)]);
+	cell.workers = (unsigned int)take(&lists->workers, &k);
+	cell.fd_table = matrix_fd_tables[take(&lists->fd_tables, &k)];
+	cell.load = (enum cell_load)take(&lists->loads, &k);
+	cell.value = (unsigned int)take(&lists->values, &k);
 	return cell;
 }
 
 /*
- * What makes no sense is left out. Peers know nothing of fd tables, descriptors and neighbours;
+ * What makes no sense is left out. Peers know nothing of fd tables and of the server's options;
  * descriptors that are open in one table are not in another; only who parks has a level.
  */
 static bool is_cell(const struct matrix_axes *axes, const struct cell *cell)
 {
 	bool private = strcmp(cell->fd_table, "shared") != 0;
-	bool parks = !cell->unparked && !strncmp(cell->accept, "dup", 3);
+	bool parks = !cell->unparked && path_find(cell->accept)->parks;
 
 	if (peer_is(cell->accept) &&
-	    ((private && axes->fd_tables.n > 1) || cell->open_fds || cell->neighbours))
+	    ((private && axes->lists.fd_tables.n > 1) || cell_option(cell)))
 		return false;
-	if (cell->open_fds && private)
+	if (cell_option(cell) && cell->experiment->axis.shared_table_only && private)
 		return false;
-	return !cell->level || parks;
+	return !cell_level(cell) || parks;
 }
 
 static void add(struct matrix *matrix, const struct cell *cell)
@@ -116,11 +80,11 @@ static struct cell baseline_of(const struct cell *cell)
 {
 	struct cell base = *cell;
 
-	base.accept = "epoll";
+	base.accept = paths[PATH_BASELINE].name;
 	base.fd_table = "shared";
 	base.unparked = false;
-	if (strcmp(base.options,
-		   DEFER)) /* what the client sees differently; the others need a ring */
+	/* what the client sees differently; the others need a ring */
+	if (strcmp(base.options, PATH_DEFER))
 		base.options = "";
 	return base;
 }
@@ -138,7 +102,7 @@ static bool same_name(const struct cell *a, const struct cell *b)
 static void add_unit(struct matrix *matrix, const struct matrix_plan *plan, struct cell cell)
 {
 	struct cell other = baseline_of(&cell);
-	bool overhead = plan->overhead && cell.experiment == CELL_PATHS;
+	bool overhead = plan->overhead && cell.experiment->has_twins;
 
 	cell.has_twin = overhead;
 	if (overhead) {
@@ -146,7 +110,7 @@ static void add_unit(struct matrix *matrix, const struct matrix_plan *plan, stru
 		other.unwatched = true;
 	}
 	/* levels are about what is parked: no ratio is made of them */
-	if (overhead || (plan->pairs && !cell.level && !same_name(&cell, &other))) {
+	if (overhead || (plan->pairs && !cell_level(&cell) && !same_name(&cell, &other))) {
 		cell_name(&cell, cell.pair, sizeof(cell.pair));
 		memcpy(other.pair, cell.pair, sizeof(other.pair));
 		add(matrix, &cell);
@@ -212,7 +176,8 @@ static void shuffle(struct cell *cells, size_t n, uint64_t *rng)
 static void make_pass(const struct matrix_plan *plan, unsigned int repetition,
 		      struct matrix *matrix)
 {
-	struct cell self = { .accept = CELL_SELF_CHECK,
+	struct cell self = { .experiment = &experiments[0],
+			     .accept = CELL_SELF_CHECK,
 			     .options = "",
 			     .fd_table = "shared",
 			     .repetition = repetition };
@@ -224,7 +189,7 @@ static void make_pass(const struct matrix_plan *plan, unsigned int repetition,
 	for (size_t a = 0; a < plan->n_axes; a++) {
 		const struct matrix_axes *axes = &plan->axes[a];
 
-		for (size_t k = 0; k < combinations(axes); k++) {
+		for (size_t k = 0; k < combinations(&axes->lists); k++) {
 			struct cell cell = combination(axes, k);
 
 			cell.repetition = repetition;
@@ -237,20 +202,19 @@ static void make_pass(const struct matrix_plan *plan, unsigned int repetition,
 	drop_lone_baselines(matrix, from);
 }
 
-/* The best of what people run today, at the workers of the first rows of the latency. */
+/* The best of what people run today, at the workers of the first rows that want parts of it. */
 static void make_peaks(const struct matrix_plan *plan, unsigned int repetition,
 		       struct matrix *matrix)
 {
 	for (size_t a = 0; a < plan->n_axes; a++) {
 		struct matrix_axes axes = {
-			.experiment = CELL_LATENCY,
-			.accepts = baselines,
-			.workers = plan->axes[a].workers,
+			.experiment = plan->axes[a].experiment,
+			.lists = { .accepts = baselines, .workers = plan->axes[a].lists.workers },
 		};
 
-		if (plan->axes[a].experiment != CELL_LATENCY)
+		if (axes.experiment->axis.kind != AXIS_RATE)
 			continue;
-		for (size_t k = 0; k < combinations(&axes); k++) {
+		for (size_t k = 0; k < combinations(&axes.lists); k++) {
 			struct cell cell = combination(&axes, k);
 
 			cell.repetition = repetition;
@@ -267,8 +231,8 @@ static size_t bound(const struct matrix_plan *plan)
 	size_t n = 0, peaks = 0;
 
 	for (size_t a = 0; a < plan->n_axes; a++) {
-		n += combinations(&plan->axes[a]) * 2;
-		peaks += baselines.n * items(&plan->axes[a].workers);
+		n += combinations(&plan->axes[a].lists) * 2;
+		peaks += baselines.n * items(&plan->axes[a].lists.workers);
 	}
 	return (n + 1) * plan->repetitions + peaks * plan->peak_repetitions;
 }

@@ -10,7 +10,7 @@
 
 #include "cell/cell.h"
 
-#define MATRIX_AXES_MAX	 24
+#define MATRIX_AXES_MAX	 64
 #define MATRIX_BASELINES 2 /* epoll and multishot: what the peak is taken from */
 
 struct matrix {
@@ -18,18 +18,10 @@ struct matrix {
 	struct cell *cells;
 };
 
-/* All combinations of these are cells of one experiment. A list of none is one item, the default.
- */
+/* All combinations of the lists are cells of the experiment. */
 struct matrix_axes {
-	enum cell_experiment experiment;
-	struct count_list accepts; /* indices into matrix_accepts */
-	struct count_list workers;
-	struct count_list fd_tables; /* indices into matrix_fd_tables */
-	struct count_list loads;     /* indices into cell_loads */
-	struct count_list open_fds;
-	struct count_list neighbours;
-	struct count_list levels;	 /* enum cell_level */
-	struct count_list rate_percents; /* of the peak */
+	const struct experiment *experiment;
+	struct cell_lists lists;
 };
 
 struct matrix_plan {
@@ -38,13 +30,12 @@ struct matrix_plan {
 	uint64_t repetitions;
 	uint64_t peak_repetitions; /* of the baselines epoll and multishot */
 	bool self_check;	   /* one a repetition */
-	bool overhead;		   /* the cells of "paths" a second time, without the instrument */
+	bool overhead;		   /* cells a second time without the instrument, if has_twins */
 	bool asked_for;
 	bool pairs;		/* every cell right before or after the one it is compared with */
 	const char *instrument; /* of every cell; see cell.h */
 };
 
-extern const char *const matrix_accepts[];
 extern const char *const matrix_fd_tables[];
 
 /* The same seed gives the same order. false: out of memory. */

@@ -31,7 +31,7 @@ static double figure_of(const struct cell *cell, json_t *record)
 					"whole");
 	double value = NAN;
 
-	if (cell->experiment == CELL_LATENCY)
+	if (cell->experiment->axis.kind == AXIS_RATE)
 		return json_is_number(json_object_get(whole, "p99_us"))
 			       ? json_number_value(json_object_get(whole, "p99_us"))
 			       : NAN;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the presets measure: experiments and their sizes, the defaults of every other option. */
+/* What the presets measure: experiments, their sizes, the defaults of every other option. */
 #ifndef BENCH_PLAN_H
 #define BENCH_PLAN_H
 
 #include "plan/matrix.h"
 
-enum plan_preset { PLAN_SMOKE, PLAN_QUICK, PLAN_FULL };
 extern const char *const plan_presets[];
 
 /* Sizes of a preset. */
@@ -19,16 +18,16 @@ struct plan_sizes plan_sizes(enum plan_preset preset);
 
 /* What was asked for on the command line; an empty list takes what the preset has. */
 struct plan_choice {
-	struct count_list experiments; /* enum cell_experiment; empty: those of the preset */
+	struct count_list experiments; /* indices into experiments; empty: those of the preset */
 	struct count_list accepts, workers, fd_tables, loads;
-	struct count_list open_fds, neighbours, rate_percents;
+	struct count_list values[LIST_MAX]; /* of each experiment's axis */
 };
 
 /*
  * The axes of the chosen experiments. A list of the choice takes the place of the preset's in every
  * experiment that has it; of the rows beyond an experiment's first one, those paths stay that were
- * chosen, and none when the fd tables were. Worker counts of "scaling" go up to the CPUs of this
- * machine.
+ * chosen, and none when the fd tables were. Where an experiment asks for more workers, they
+ * go up to the CPUs of this machine.
  */
 void plan_make(enum plan_preset preset, const struct plan_choice *choice, struct matrix_plan *plan);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* accept-bench run: measures a matrix of cells and appends a record for each. */
 #include "plan/run_cmd.h"
-#include "cell/child.h"
 #include "cell/environment.h"
 #include "limits.h"
 #include "plan/matrix.h"
 #include "cell/netns.h"
 #include "plan/pairs.h"
 #include "plan/plan.h"
+#include "plan/run_options.h"
 #include "cell/record.h"
 #include "report/stats.h"
 #include "load/storm_cmd.h"
@@ -19,33 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-static const char *const listeners[] = { "reuseport", "shared", NULL };
-static const char *const no_yes[] = { "no", "yes", NULL };
-static const char *const instruments[] = { "auto",   "lock_stat", "calls", "contention",
-					   "events", "none",	  NULL };
-
-struct run_options {
-	const char *server, *out;
-	int preset, listener, instrument, pairs;
-	struct plan_choice choice;
-	struct storm_settings storm;
-	struct text_list server_args;
-	const char *server_cpus, *client_cpus, *neighbour_cpus;
-	uint64_t repetitions, precision, warm_up, wrk_duration_ns, rate_duration_ns;
-	bool no_self_check, overhead, no_netns, resume, show;
-};
-
-#define REPETITIONS_MAX 1000
 
 /* The peaks of one baseline. */
 struct peak {
 	const char *accept;
 	size_t n;
-	double rate[REPETITIONS_MAX];
+	double rate[RUN_REPETITIONS_MAX];
 };
 
 /* Time that cells of one experiment took. */
@@ -65,7 +46,7 @@ struct run {
 	json_t *done;	/* --resume: the records that are there, by name and repetition */
 	struct peak peaks[MATRIX_BASELINES];
 	struct pairs pairs;
-	struct spent spent[CELL_EXPERIMENTS];
+	struct spent spent[LIST_MAX]; /* by experiment */
 	int out;
 	size_t n_ok, n_failed, n_skipped, n_resumed, n_settled;
 };
@@ -76,190 +57,6 @@ static void handle_signal(int signal)
 {
 	(void)signal;
 	interrupted = 1;
-}
-
-/* The preset gives the defaults of the other options, so it is looked for before they are parsed.
- */
-static enum plan_preset find_preset(int argc, char **argv)
-{
-	enum plan_preset preset = PLAN_QUICK;
-
-	for (int i = 1; i < argc; i++) {
-		const char *value = NULL;
-
-		if (!strncmp(argv[i], "--preset=", 9))
-			value = argv[i] + 9;
-		else if (!strcmp(argv[i], "--preset") && i + 1 < argc)
-			value = argv[i + 1];
-		for (int p = 0; value && plan_presets[p]; p++)
-			if (!strcmp(value, plan_presets[p]))
-				preset = (enum plan_preset)p;
-	}
-	return preset;
-}
-
-static void set_defaults(struct run_options *o, enum plan_preset preset)
-{
-	struct plan_sizes sizes = plan_sizes(preset);
-
-	memset(o, 0, sizeof(*o));
-	o->preset = preset;
-	o->repetitions = sizes.repetitions;
-	o->pairs = sizes.pairs;
-	o->precision = 3;
-	o->warm_up = sizes.warm_up;
-	o->wrk_duration_ns = sizes.wrk_duration_ns;
-	o->rate_duration_ns = sizes.rate_duration_ns;
-	o->storm = storm_defaults;
-	o->storm.connections = sizes.connections;
-	o->storm.concurrency = sizes.concurrency;
-	o->storm.seed = 0;
-}
-
-static int parse(struct run_options *o, int argc, char **argv)
-{
-	struct plan_choice *choice = &o->choice;
-	char experiments[256];
-	const struct option_row rows[] = {
-		{ "server", OPTION_TEXT, &o->server, "PATH", "the accept-server to measure", 0, 0,
-		  NULL },
-		{ "out", OPTION_TEXT, &o->out, "FILE", "records are appended to this file", 0, 0,
-		  NULL },
-		{ "preset", OPTION_CHOICE, &o->preset, "NAME",
-		  "defaults for everything below; see the values of --preset NAME --help", 0, 0,
-		  plan_presets },
-		{ "experiments", OPTION_CHOICES, &choice->experiments, "LIST", experiments, 0, 0,
-		  cell_experiments },
-		{ "paths", OPTION_CHOICES, &choice->accepts, "LIST",
-		  "accept paths and peers; one named here that the kernel lacks is a failure, one of the "
-		  "preset is skipped",
-		  0, 0, matrix_accepts },
-		{ "workers", OPTION_COUNTS, &choice->workers, "LIST",
-		  "worker threads of the server; as the experiment has it", 1, 1024, NULL },
-		{ "fd-tables", OPTION_CHOICES, &choice->fd_tables, "LIST",
-		  "one fd table for all workers, or one each; as the experiment has it", 0, 0,
-		  matrix_fd_tables },
-		{ "loads", OPTION_CHOICES, &choice->loads, "LIST",
-		  "what drives the server in the experiment paths", 0, 0, cell_loads },
-		{ "open-fds", OPTION_COUNTS, &choice->open_fds, "LIST",
-		  "other descriptors open in the server in the experiment open-fds", 0, 1000000,
-		  NULL },
-		{ "neighbours", OPTION_COUNTS, &choice->neighbours, "LIST",
-		  "threads of the server that open and close files in the experiment neighbours", 0,
-		  1024, NULL },
-		{ "rates-of-peak", OPTION_COUNTS, &choice->rate_percents, "LIST",
-		  "percents of the best baseline's peak in the experiment latency", 1, 200, NULL },
-		{ "listener", OPTION_CHOICE, &o->listener, "KIND", "one a worker, or one for all",
-		  0, 0, listeners },
-		{ "repetitions", OPTION_COUNT, &o->repetitions, "N",
-		  "of every cell, each repetition in a new random order; in pairs, at most so many",
-		  1, REPETITIONS_MAX, NULL },
-		{ "pairs", OPTION_CHOICE, &o->pairs, "YES-OR-NO",
-		  "measure each cell right before or after one of epoll, and ratios of these pairs",
-		  0, 0, no_yes },
-		{ "precision", OPTION_COUNT, &o->precision, "PERCENT",
-		  "in pairs: go on until the ratio of CPU per connection (in the experiment latency, of "
-		  "the 99 % time) has a 95 % interval that reaches so far to each side",
-		  1, 100, NULL },
-		{ "warm-up", OPTION_COUNT, &o->warm_up, "N",
-		  "connections a warm-up round: rounds until two agree within 10 %, at most 6; 0: none",
-		  0, 10000000, NULL },
-		{ "instrument", OPTION_CHOICE, &o->instrument, "NAME", "what watches the lock", 0,
-		  0, instruments },
-		{ "wrk-duration", OPTION_TIME, &o->wrk_duration_ns, "TIME", "of a cell under wrk",
-		  1000000000, 59000000000, NULL },
-		{ "rate-duration", OPTION_TIME, &o->rate_duration_ns, "TIME",
-		  "of a cell with a rate, in the experiments latency and park", 100000000,
-		  3600000000000, NULL },
-		{ "server-arg", OPTION_TEXTS, &o->server_args, "ARG",
-		  "handed to the server as it is; may be repeated", 0, 0, NULL },
-		{ "server-cpus", OPTION_TEXT, &o->server_cpus, "LIST",
-		  "bind the server to these CPUs, as in 0,2-3", 0, 0, NULL },
-		{ "client-cpus", OPTION_TEXT, &o->client_cpus, "LIST",
-		  "bind the client to these CPUs", 0, 0, NULL },
-		{ "neighbour-cpus", OPTION_TEXT, &o->neighbour_cpus, "LIST",
-		  "bind the neighbours to these CPUs: a loss of rate is then the lock's, and not of the "
-		  "CPU time they take",
-		  0, 0, NULL },
-		{ "no-self-check", OPTION_FLAG, &o->no_self_check, NULL,
-		  "leave out the cells that count what the harness itself takes", 0, 0, NULL },
-		{ "no-netns", OPTION_FLAG, &o->no_netns, NULL,
-		  "stay in the network namespace of the caller; without this, root gets its own", 0,
-		  0, NULL },
-		{ "overhead", OPTION_FLAG, &o->overhead, NULL,
-		  "every cell of paths a second time without the instrument: what watching costs",
-		  0, 0, NULL },
-		{ "resume", OPTION_FLAG, &o->resume, NULL,
-		  "leave out what the file already has a good record of, with this seed", 0, 0,
-		  NULL },
-		{ "progress", OPTION_FLAG, &o->show, NULL,
-		  "a line a second on stderr even when it is no terminal", 0, 0, NULL },
-		STORM_ROWS(o->storm),
-		{ 0 },
-	};
-
-	snprintf(experiments, sizeof(experiments), "which questions to measure; of this preset: %s",
-		 plan_experiments_text((enum plan_preset)o->preset));
-	return option_parse("run",
-			    "Measures the cells of experiments: accept path x workers x fd table x "
-			    "load.\nA cell that fails is recorded with its reason, the others go "
-			    "on, the exit code is 1.",
-			    rows, argc, argv);
-}
-
-/*
- * What is looked at here is what is started later: a name without a slash would be looked for in
- * PATH then.
- */
-static bool find_server(struct run_options *o)
-{
-	static char path[4096];
-	struct stat there;
-
-	if (!strchr(o->server, '/')) {
-		snprintf(path, sizeof(path), "./%s", o->server);
-		o->server = path;
-	}
-	if (!access(o->server, X_OK) && !stat(o->server, &there)) {
-		if (S_ISREG(there.st_mode))
-			return true;
-		errno = EISDIR;
-	}
-	fprintf(stderr, "accept-bench run: --server: cannot execute '%s': %s\n", o->server,
-		strerror(errno));
-	return false;
-}
-
-static bool check_cpus(const char *option, const char *cpus)
-{
-	if (!cpus || child_count_cpus(cpus))
-		return true;
-	fprintf(stderr,
-		"accept-bench run: --%s: '%s' is not valid; it takes CPU numbers and ranges, as in "
-		"0,2-3\n",
-		option, cpus);
-	return false;
-}
-
-static bool check_options(struct run_options *o)
-{
-	if (!o->server || !o->out) {
-		fprintf(stderr, "accept-bench run: --%s is needed; see accept-bench run --help\n",
-			o->server ? "out" : "server");
-		return false;
-	}
-	if (!find_server(o))
-		return false;
-	if (!check_cpus("server-cpus", o->server_cpus) ||
-	    !check_cpus("client-cpus", o->client_cpus) ||
-	    !check_cpus("neighbour-cpus", o->neighbour_cpus))
-		return false;
-	if (o->resume && !o->storm.seed) {
-		fprintf(stderr,
-			"accept-bench run: --resume needs the --seed of the run it resumes\n");
-		return false;
-	}
-	return true;
 }
 
 static json_t *command_json(int argc, char **argv)
@@ -274,7 +71,7 @@ static json_t *command_json(int argc, char **argv)
 
 static bool choose_instrument(struct run *run)
 {
-	const char *name = instruments[run->options->instrument];
+	const char *name = run_instruments[run->options->instrument];
 
 	if (!strcmp(name, "none")) {
 		snprintf(run->blind_because, sizeof(run->blind_because),
@@ -379,7 +176,7 @@ static void make_setup(struct run *run, const struct storm_options *storm,
 	const struct run_options *o = run->options;
 
 	run->setup.server = o->server;
-	run->setup.listener = listeners[o->listener];
+	run->setup.listener = run_listeners[o->listener];
 	run->setup.server_args = &o->server_args;
 	run->setup.server_cpus = o->server_cpus;
 	run->setup.client_cpus = o->client_cpus;
@@ -453,7 +250,7 @@ static void note_peak(struct run *run, const struct cell *cell, json_t *record)
 	if (!cell->is_peak || rate_of(record) <= 0)
 		return;
 	peak = peak_of(run, cell->accept);
-	if (peak->n == REPETITIONS_MAX)
+	if (peak->n == RUN_REPETITIONS_MAX)
 		return;
 	peak->rate[peak->n++] = rate_of(record);
 	run->setup.peak = (struct cell_peak){ 0 };
@@ -511,12 +308,12 @@ static double seconds_left(const struct run *run, const struct matrix *matrix, s
 	double all_s = 0, left_s = 0;
 	size_t all = 0;
 
-	for (int e = 0; e < CELL_EXPERIMENTS; e++) {
+	for (size_t e = 0; e < n_experiments; e++) {
 		all_s += run->spent[e].s;
 		all += run->spent[e].n;
 	}
 	for (size_t i = from; all && i < matrix->n; i++) {
-		const struct spent *spent = &run->spent[matrix->cells[i].experiment];
+		const struct spent *spent = &run->spent[matrix->cells[i].experiment - experiments];
 
 		left_s += spent->n ? spent->s / (double)spent->n : all_s / (double)all;
 	}
@@ -538,7 +335,7 @@ static void say_cell(struct run *run, const struct matrix *matrix, size_t i, con
 static bool measure_next(struct run *run, const struct matrix *matrix, size_t i)
 {
 	const struct cell *cell = &matrix->cells[i];
-	struct spent *spent = &run->spent[cell->experiment];
+	struct spent *spent = &run->spent[cell->experiment - experiments];
 	char name[CELL_NAME], key[2 * CELL_NAME + 16];
 	uint64_t start = now_ns();
 	json_t *record;
@@ -599,7 +396,7 @@ static int run_matrix(struct run *run)
 		.repetitions = o->repetitions,
 		.overhead = o->overhead,
 		.pairs = o->pairs,
-		.instrument = o->instrument ? instruments[o->instrument] : NULL,
+		.instrument = o->instrument ? run_instruments[o->instrument] : NULL,
 	};
 	struct matrix matrix;
 	int code;
@@ -660,11 +457,10 @@ int run_command(int argc, char **argv)
 	struct run run = { .options = &options };
 	int code;
 
-	set_defaults(&options, find_preset(argc, argv));
-	code = parse(&options, argc, argv);
+	code = run_options_parse(&options, argc, argv);
 	if (code != OPTION_GO_ON)
 		return code;
-	if (!check_options(&options) || !storm_settings_apply("run", &options.storm, &storm, &load))
+	if (!storm_settings_apply("run", &options.storm, &storm, &load))
 		return EXIT_USAGE;
 	if (!options.storm.seed)
 		options.storm.seed = storm.seed = (uint64_t)time(NULL);

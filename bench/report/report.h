@@ -31,6 +31,12 @@ void report_page(FILE *out, const struct report_data *data, const struct report_
 /* The experiments, a part of the report. */
 void report_sections(FILE *out, const struct report_data *data, const char *plots);
 
+/* Who takes the lock, on one machine: a part of the report. */
+void report_callers(FILE *out, const struct report_machine *machine);
+
+/* What options of the server bring, each over its default: a part of the report. */
+void report_options_tried(FILE *out, const struct report_data *data);
+
 /* One line a record. */
 void report_csv(FILE *out, json_t *records);
 

@@ -4,14 +4,18 @@
  * seen.
  */
 #include "cell/record.h"
+#include "plan/experiments.h"
 #include "report/report.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
+struct column {
 	const char *name, *part, *key;
-} columns[] = {
+};
+
+/* Before and behind what the experiments vary. */
+static const struct column first[] = {
 	{ "kernel_release", "environment", "kernel_release" },
 	{ "lock_stat", "environment", "lock_stat" },
 	{ "virtualisation", "environment", "virtualisation" },
@@ -27,10 +31,7 @@ static const struct {
 	{ "server_options", "cell", "server_options" },
 	{ "server_cpus", "cell", "server_cpus" },
 	{ "client_cpus", "cell", "client_cpus" },
-	{ "open_fds", "cell", "open_fds" },
-	{ "neighbours", "cell", "neighbours" },
-	{ "level", "cell", "level" },
-	{ "rate_of_peak_percent", "cell", "rate_of_peak_percent" },
+}, last[] = {
 	{ "watched", "cell", "watched" },
 	{ "repetition", "cell", "repetition" },
 	{ "protocol", "storm.load", "protocol" },
@@ -57,7 +58,30 @@ static const struct {
 	{ "connection_p999_us", "storm.result.whole", "p999_us" },
 };
 
-#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+#define N_FIRST (sizeof(first) / sizeof(first[0]))
+#define N_LAST	(sizeof(last) / sizeof(last[0]))
+
+/* The N-th column; false: there are not so many. */
+static bool find_column(size_t n, struct column *column)
+{
+	if (n < N_FIRST) {
+		*column = first[n];
+		return true;
+	}
+	n -= N_FIRST;
+	for (size_t i = 0; i < n_experiments; i++) {
+		const struct experiment_axis *axis = &experiments[i].axis;
+
+		if (axis->kind == AXIS_WORKERS || n--)
+			continue;
+		*column = (struct column){ axis->key, "cell", axis->key };
+		return true;
+	}
+	if (n >= N_LAST)
+		return false;
+	*column = last[n];
+	return true;
+}
 
 static void print_text(FILE *out, const char *text)
 {
@@ -85,19 +109,20 @@ static void print_value(FILE *out, json_t *value)
 
 void report_csv(FILE *out, json_t *records)
 {
+	struct column column;
 	json_t *record;
 	size_t i;
 
 	fprintf(out, "outcome");
-	for (size_t c = 0; c < N_COLUMNS; c++)
-		fprintf(out, ",%s", columns[c].name);
+	for (size_t c = 0; find_column(c, &column); c++)
+		fprintf(out, ",%s", column.name);
 	fprintf(out, "\n");
 	json_array_foreach (records, i, record) {
 		fprintf(out, "%s", json_string_value(json_object_get(record, "outcome")));
-		for (size_t c = 0; c < N_COLUMNS; c++) {
+		for (size_t c = 0; find_column(c, &column); c++) {
 			fputc(',', out);
-			print_value(out, json_object_get(report_part(record, columns[c].part),
-							 columns[c].key));
+			print_value(out,
+				    json_object_get(report_part(record, column.part), column.key));
 		}
 		fprintf(out, "\n");
 	}

@@ -3,8 +3,9 @@
 #include "report/report_data.h"
 #include "cell/cell.h"
 #include "cell/environment.h"
-#include "plan/matrix.h"
+#include "cell/path.h"
 #include "cell/record.h"
+#include "plan/experiments.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,15 +50,10 @@ bool report_same_machine(json_t *a, json_t *b)
 	return true;
 }
 
+/* The self-check comes first. */
 static int rank(const char *accept)
 {
-	int i = 0;
-
-	if (!strcmp(accept, CELL_SELF_CHECK))
-		return -1;
-	while (matrix_accepts[i] && strcmp(matrix_accepts[i], accept))
-		i++;
-	return i;
+	return strcmp(accept, CELL_SELF_CHECK) ? (int)path_rank(accept) : -1;
 }
 
 static int compare_text(json_t *a, json_t *b, const char *part, const char *key)
@@ -77,16 +73,14 @@ const char *report_experiment(json_t *record)
 {
 	const char *experiment = record_text(record, "cell", "experiment");
 
-	return *experiment ? experiment : cell_experiments[0];
+	return *experiment ? experiment : experiments[0].name;
 }
 
 static int experiment_rank(json_t *record)
 {
-	int i = 0;
+	const struct experiment *row = experiment_find(report_experiment(record));
 
-	while (cell_experiments[i] && strcmp(cell_experiments[i], report_experiment(record)))
-		i++;
-	return i;
+	return (int)(row ? row - experiments : (ptrdiff_t)n_experiments);
 }
 
 static const char *const load_texts[] = { "load", "protocol", "close" };
@@ -101,24 +95,34 @@ static int compare_load_text(json_t *a, json_t *b, const char *key)
 	return strcmp(x ? x : "", y ? y : "");
 }
 
-/* What an experiment varies. A rate that is a part of a peak is named by the part. */
+/* By the value of what their experiment varies. A rate that is a part of a peak is named by the part. */
+static int compare_values(json_t *a, json_t *b)
+{
+	const struct experiment *row = experiment_find(report_experiment(a));
+	double rate = 0;
+	int order = 0;
+
+	if (row)
+		order = compare_text(a, b, "cell", row->axis.key);
+	if (row && !order)
+		order = compare_number(a, b, "cell", row->axis.key);
+	if (row && row->axis.kind == AXIS_RATE)
+		record_number(a, "cell", row->axis.key, &rate);
+	if (!order && rate == 0)
+		order = compare_number(a, b, "storm.load", "rate_per_s");
+	return order;
+}
+
 static int compare_experiment(json_t *a, json_t *b)
 {
-	static const char *const texts[] = { "server_cpus", "client_cpus", "neighbour_cpus",
-					     "level" };
-	static const char *const numbers[] = { "open_fds", "neighbours", "rate_of_peak_percent" };
+	static const char *const texts[] = { "server_cpus", "client_cpus", "neighbour_cpus" };
 	int order = experiment_rank(a) - experiment_rank(b);
 
 	if (!order)
 		order = strcmp(report_experiment(a), report_experiment(b));
 	for (size_t i = 0; !order && i < sizeof(texts) / sizeof(texts[0]); i++)
 		order = compare_text(a, b, "cell", texts[i]);
-	for (size_t i = 0; !order && i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		order = compare_number(a, b, "cell", numbers[i]);
-	if (!order &&
-	    json_number_value(json_object_get(report_part(a, "cell"), "rate_of_peak_percent")) == 0)
-		order = compare_number(a, b, "storm.load", "rate_per_s");
-	return order;
+	return order ? order : compare_values(a, b);
 }
 
 /* Everything that makes two cells different ones, in the order of the tables; 0: the same cell. */
@@ -270,7 +274,7 @@ static bool is_unknown(const char *accept, json_t *unknown)
 {
 	json_int_t n = json_integer_value(json_object_get(unknown, accept));
 
-	if (!strcmp(accept, CELL_SELF_CHECK) || matrix_accepts[rank(accept)])
+	if (!strcmp(accept, CELL_SELF_CHECK) || path_find(accept))
 		return false;
 	json_object_set_new(unknown, accept, json_integer(n + 1));
 	return true;
@@ -349,13 +353,10 @@ struct summary report_summary(const struct report_cell *cell, const char *part, 
 /* Two cells that differ in nothing but how connections are taken. */
 static bool same_task(json_t *a, json_t *b)
 {
-	static const char *const texts[] = { "listener", "load" };
-	static const char *const keys[] = { "workers", "rate_of_peak_percent" };
-	bool same = !compare_experiment(a, b) && report_is_unwatched(a) == report_is_unwatched(b);
+	bool same = !compare_experiment(a, b) && report_is_unwatched(a) == report_is_unwatched(b) &&
+		    !compare_text(a, b, "cell", "listener") &&
+		    !compare_text(a, b, "cell", "load") && !compare_number(a, b, "cell", "workers");
 
-	for (size_t i = 0; i < 2; i++)
-		same = same && !compare_text(a, b, "cell", texts[i]) &&
-		       !compare_number(a, b, "cell", keys[i]);
 	for (size_t i = 0; same && i < sizeof(load_texts) / sizeof(load_texts[0]); i++)
 		same = !compare_load_text(a, b, load_texts[i]);
 	for (size_t i = 0; same && i < sizeof(load_numbers) / sizeof(load_numbers[0]); i++)
@@ -365,7 +366,7 @@ static bool same_task(json_t *a, json_t *b)
 
 static bool is_baseline(json_t *record)
 {
-	return !strcmp(record_text(record, "cell", "accept"), "epoll") &&
+	return !strcmp(record_text(record, "cell", "accept"), paths[PATH_BASELINE].name) &&
 	       !strcmp(record_text(record, "cell", "fd_table"), "shared");
 }
 

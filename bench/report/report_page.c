@@ -8,7 +8,9 @@
 #include "report/report_flames.h"
 #include "report/report_opcode.h"
 #include "report/report_pairs.h"
+#include "cell/path.h"
 #include "cell/record.h"
+#include "plan/experiments.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,24 +20,53 @@
 #define SAME_COUNT  0.02 /* acquisitions per connection: set-up and sweeps */
 #define COUNTERS    3	 /* machines whose counts stand side by side */
 
-/* Paths whose connections take the lock, in the order of the tables; direct is the control. */
-static const char *const lock_takers[] = {
-	"epoll", "accept4", "multishot", "install", "dup", NULL
-};
-static const char *const shown_paths[] = { "epoll",
-					   "epoll, --accept-batch 1",
-					   "accept4",
-					   "multishot",
-					   "install",
-					   "dup3",
-					   "dup",
-					   "direct",
-					   "bare",
-					   "bare-tuned",
-					   "nginx",
-					   "haproxy",
-					   "haproxy-tables",
-					   NULL };
+/*
+ * Labels of the paths, in the order of the tables: those on the page, a path's variants behind it; those
+ * that are compared, controls apart; of these, those whose connections take the lock; and those that do
+ * not.
+ */
+typedef const char *path_list[PATHS + 1];
+static path_list shown_paths, compared, lock_takers, lock_free;
+
+static void add_path(path_list list, const char *label)
+{
+	size_t n = 0;
+
+	while (list[n])
+		n++;
+	list[n] = label;
+}
+
+static void list_variants(enum path_id accept)
+{
+	static char labels[PATHS][PIVOT_LABEL];
+
+	for (enum path_id id = 0; id < PATHS; id++) {
+		if (id == accept || paths[id].accept != accept || paths[id].role != PATH_ROLE_PATH)
+			continue;
+		snprintf(labels[id], sizeof(labels[id]), "%s, %s", paths[accept].name,
+			 paths[id].options);
+		add_path(shown_paths, labels[id]);
+	}
+}
+
+static void list_paths(void)
+{
+	memset(shown_paths, 0, sizeof(shown_paths));
+	memset(compared, 0, sizeof(compared));
+	memset(lock_takers, 0, sizeof(lock_takers));
+	memset(lock_free, 0, sizeof(lock_free));
+	for (enum path_id id = 0; id < PATHS; id++) {
+		if (paths[id].accept != id)
+			continue;
+		add_path(shown_paths, paths[id].name);
+		list_variants(id);
+		if (paths[id].role != PATH_ROLE_PATH)
+			continue;
+		add_path(compared, paths[id].name);
+		add_path(paths[id].lock ? lock_takers : lock_free, paths[id].name);
+	}
+}
 
 static bool is_one_of(const char *text, const char *const *list)
 {
@@ -114,7 +145,7 @@ static double count_of(const struct view *v, const char *label)
 
 static bool has_count(const struct report_machine *machine, struct view *v)
 {
-	if (!look(machine, "paths", v))
+	if (!look(machine, EXPERIMENT_PATHS, v))
 		return false;
 	for (size_t i = 0; shown_paths[i]; i++)
 		if (!isnan(count_of(v, shown_paths[i])))
@@ -137,10 +168,10 @@ static size_t find_counters(const struct report_data *data, struct view counter[
 /* A kernel that replaces a file in another way has another count. */
 static void say_other_kernels(FILE *out, const struct view *counter, size_t n)
 {
-	double dup = count_of(&counter[0], "dup");
+	double dup = count_of(&counter[0], paths[PATH_dup].name);
 
 	for (size_t k = 1; k < n; k++) {
-		double other = count_of(&counter[k], "dup");
+		double other = count_of(&counter[k], paths[PATH_dup].name);
 
 		if (!isnan(other) && !isnan(dup) && fabs(other - dup) > SAME_COUNT)
 			fprintf(out, " With `dup` it is %.2f times on another kernel: %s.", other,
@@ -151,7 +182,8 @@ static void say_other_kernels(FILE *out, const struct view *counter, size_t n)
 static void say_how_often(FILE *out, const struct view *counter, size_t n)
 {
 	const struct view *v = &counter[0];
-	double dup = count_of(v, "dup"), rival = count_of(v, "multishot");
+	double dup = count_of(v, paths[PATH_dup].name),
+	       rival = count_of(v, paths[PATH_multishot].name);
 	const char *separator = "";
 
 	fprintf(out, "- **How often.** A connection takes the lock ");
@@ -159,7 +191,7 @@ static void say_how_often(FILE *out, const struct view *counter, size_t n)
 		const char *path = shown_paths[i];
 		double count = count_of(v, path);
 
-		if (isnan(count) || !(is_one_of(path, lock_takers) || !strcmp(path, "direct")))
+		if (isnan(count) || !is_one_of(path, compared))
 			continue;
 		fprintf(out, "%s%.2f times with `%s`", separator, count, path);
 		separator = ", ";
@@ -253,18 +285,18 @@ static void free_pool(struct pool *pool)
 }
 
 /* All runs of these paths with a neighbour or more. */
-static struct pool pool_of(const struct view *v, const char *const *paths)
+static struct pool pool_of(const struct view *v, const char *const *labels)
 {
 	struct pool pool = { 0 };
 
-	for (size_t i = 0; paths[i]; i++) {
+	for (size_t i = 0; labels[i]; i++) {
 		for (size_t c = 0; c < v->pivot.n_columns; c++) {
 			double column = v->pivot.column[c];
 			const struct report_cell *shared, *own;
 			char label[PIVOT_LABEL];
 
-			snprintf(label, sizeof(label), "%s, private tables", paths[i]);
-			shared = report_pivot_find(&v->pivot, paths[i], column, &figure_cpu);
+			snprintf(label, sizeof(label), "%s, private tables", labels[i]);
+			shared = report_pivot_find(&v->pivot, labels[i], column, &figure_cpu);
 			own = report_pivot_find(&v->pivot, label, column, &figure_cpu);
 			if (column > 0 && shared && own)
 				add_pairs(&pool, shared, own);
@@ -290,14 +322,13 @@ static void say_pool(FILE *out, const struct pool *pool, const char *what)
 
 static void say_what_it_costs(FILE *out, const struct view *v)
 {
-	static const char *const control[] = { "direct", NULL };
 	double most = v->machine ? v->pivot.column[v->pivot.n_columns - 1] : 0;
 	struct pool takers, none;
 
 	if (most < 1)
 		return;
 	takers = pool_of(v, lock_takers);
-	none = pool_of(v, control);
+	none = pool_of(v, lock_free);
 	if (takers.n) {
 		fprintf(out,
 			"- **Where many meet at the lock** (%s, up to %.0f further threads of the process "
@@ -490,10 +521,12 @@ static void print_client(FILE *out, const struct view *v)
 	const char *separator = "What the client spends on a connection, driving `direct`: ";
 	bool any = false;
 
-	for (size_t load = 0; v->machine && report_pivot(v->machine, "one-core", load, &p);
+	for (size_t load = 0; v->machine && report_pivot(v->machine, EXPERIMENT_ONE_CORE, load, &p);
 	     load++) {
 		const struct report_cell *cell =
-			p.is_wrk ? NULL : report_pivot_find(&p, "direct", v->column, &figure_cpu);
+			p.is_wrk ? NULL
+				 : report_pivot_find(&p, paths[PATH_direct].name, v->column,
+						     &figure_cpu);
 		struct summary client, server = report_figure_of(cell, &figure_cpu);
 		json_t *how = cell ? report_part(cell->first, "storm.load") : NULL;
 
@@ -537,7 +570,7 @@ static bool has_dup_times(const struct report_data *data)
 		for (size_t i = 0; has_times(&data->machines[m]) && i < data->machines[m].n_cells;
 		     i++)
 			if (!strcmp(record_text(data->machines[m].cells[i].first, "cell", "accept"),
-				    "dup"))
+				    paths[PATH_dup].name))
 				return true;
 	return false;
 }
@@ -593,11 +626,13 @@ static void print_again(FILE *out, const struct report_files *files)
 void report_page(FILE *out, const struct report_data *data, const struct report_files *files)
 {
 	static struct view counter[COUNTERS], neighbours, few, one_core;
-	size_t n = find_counters(data, counter);
+	size_t n;
 
-	look_at_times(data, "neighbours", true, &neighbours);
-	look_at_times(data, "paths", false, &few);
-	look_at_times(data, "one-core", false, &one_core);
+	list_paths();
+	n = find_counters(data, counter);
+	look_at_times(data, EXPERIMENT_NEIGHBOURS, true, &neighbours);
+	look_at_times(data, EXPERIMENT_PATHS, false, &few);
+	look_at_times(data, EXPERIMENT_ONE_CORE, false, &one_core);
 	fprintf(out,
 		"# Results\n\nMade by `accept-bench report` from the records in this repository, not edited. "
 		"All that was measured is in [%s](%s).\n\n"

@@ -283,3 +283,12 @@ void report_print_ratio(FILE *out, const struct report_cell *cell, const struct 
 			r.high);
 	}
 }
+
+void report_print_level(FILE *out, size_t n)
+{
+	if (n > 1)
+		fprintf(out, " (intervals of 95 %% for all %zu together, %.4g %% each)", n,
+			100 * (1 - STATS_MISS / (double)n));
+	else
+		fprintf(out, " (95 %% interval)");
+}

@@ -64,4 +64,7 @@ bool report_has_interval(enum report_verdict verdict);
 void report_print_ratio(FILE *out, const struct report_cell *cell, const struct report_cell *base,
 			const struct report_figure *f, double miss);
 
+/* Of N intervals that are read together: " (intervals of 95 % for all 12 together, 99.58 % each)" */
+void report_print_level(FILE *out, size_t n);
+
 #endif

@@ -3,35 +3,26 @@
 #include "report/report_text.h"
 #include "cell/cell.h"
 #include "cell/record.h"
+#include "plan/experiments.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* What the experiments themselves hand to the server: it is in keys of its own. */
-static const char *const known_options[] = { "--park", "--open-fds", "--neighbours",
-					     "--park-timeout", NULL };
-
-const char *report_axis(const char *experiment)
+const char *report_axis(const char *name)
 {
-	static const struct {
-		const char *experiment, *axis;
-	} axes[] = {
-		{ "open-fds", "open_fds" },
-		{ "neighbours", "neighbours" },
-		{ "park", "level" },
-		{ "latency", "rate_of_peak_percent" },
-	};
+	const struct experiment *experiment = experiment_find(name);
 
-	for (size_t i = 0; i < sizeof(axes) / sizeof(axes[0]); i++)
-		if (!strcmp(axes[i].experiment, experiment))
-			return axes[i].axis;
-	return "workers";
+	return experiment ? experiment->axis.key : "workers";
 }
 
+/* What the experiments themselves hand to the server: it is in keys of its own. */
 static bool is_known(const char *word)
 {
-	for (size_t i = 0; known_options[i]; i++)
-		if (!strcmp(known_options[i], word))
+	if (!strcmp(word, CELL_PARK) || !strcmp(word, CELL_PARK_TIMEOUT))
+		return true;
+	for (size_t i = 0; i < n_experiments; i++)
+		if (experiments[i].axis.kind == AXIS_OPTION && !strncmp(word, "--", 2) &&
+		    !strcmp(word + 2, experiments[i].axis.name))
 			return true;
 	return false;
 }
@@ -82,12 +73,10 @@ static double axis_value(json_t *record, const char *axis)
 {
 	double value = 0;
 
-	if (strcmp(axis, "level")) {
-		record_number(record, "cell", axis, &value);
+	if (record_number(record, "cell", axis, &value))
 		return value;
-	}
 	for (int level = 0; cell_levels[level]; level++)
-		if (!strcmp(cell_levels[level], record_text(record, "cell", "level")))
+		if (!strcmp(cell_levels[level], record_text(record, "cell", axis)))
 			return level;
 	return 0;
 }
@@ -112,12 +101,15 @@ static void load_text(json_t *record, char *text, size_t size)
 
 static bool belongs(const struct report_cell *cell, const char *experiment)
 {
+	const struct experiment *row = experiment_find(experiment);
+	bool has_rate = row && row->axis.kind == AXIS_RATE;
 	double rate = 0;
 
-	record_number(cell->first, "cell", "rate_of_peak_percent", &rate);
+	if (has_rate)
+		record_number(cell->first, "cell", row->axis.key, &rate);
 	return !strcmp(report_experiment(cell->first), experiment) &&
 	       strcmp(record_text(cell->first, "cell", "accept"), CELL_SELF_CHECK) &&
-	       !report_is_unwatched(cell->first) && (strcmp(experiment, "latency") || rate > 0);
+	       !report_is_unwatched(cell->first) && (!has_rate || rate > 0);
 }
 
 static bool nth_load(const struct report_machine *machine, const char *experiment, size_t index,

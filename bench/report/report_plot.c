@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* See report_plot.h. */
 #include "report/report_plot.h"
-#include "cell/cell.h"
+#include "cell/path.h"
+#include "plan/experiments.h"
 #include "report/report_text.h"
 
 #include <errno.h>
@@ -16,55 +17,24 @@
 #define HEIGHT 320
 #define ROW    26 /* of a bar, in pixels */
 
-/* A plot: a figure of an experiment; bars are the paths at one number of workers. */
-static const struct plot {
-	const char *name, *experiment, *title, *x;
-	const struct report_figure *figure;
-	bool bars, on_counting, elsewhere;
-} plots[] = {
-	{ "acquisitions", "paths", "Acquisitions of file_lock per connection", NULL,
-	  &figure_acquisitions, true, true, false },
-	{ "paths", "paths", "Server CPU, us per connection", NULL, &figure_cpu, true, false, true },
-	{ "scaling", "scaling", "Server CPU, us per connection", "workers", &figure_cpu, false,
-	  false, true },
-	{ "cpu", "one-core", "Server CPU, us per connection", NULL, &figure_cpu, true, false,
-	  true },
-	{ "open-fds", "open-fds", "Server CPU, us per connection", "other descriptors open",
-	  &figure_cpu, false, false, true },
-	{ "wait", "neighbours", "Wait for file_lock, ns per connection",
-	  "threads that open and close files", &figure_wait, false, true, true },
-	{ "neighbours", "neighbours", "Server CPU, us per connection",
-	  "threads that open and close files", &figure_cpu, false, false, true },
-	{ "latency", "latency", "99 % of connections take at most, us", "load, % of the peak",
-	  &figure_p99, false, false, true },
-};
-
-#define N_PLOTS (sizeof(plots) / sizeof(plots[0]))
-
 /* One colour a path, the same in every picture; what differs in more than the path is dashed. */
 static const char *colour(const char *label)
 {
-	static const struct {
-		const char *accept, *colour;
-	} colours[] = {
-		{ "dup3", "#937860" },	  { "dup", "#2a7f62" },	      { "direct", "#4c78a8" },
-		{ "install", "#b279a2" }, { "multishot", "#8a6d3b" }, { "epoll", "#c44e52" },
-		{ "accept4", "#dd8452" },
-	};
+	char accept[PIVOT_LABEL];
+	enum path_id path;
 
-	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++)
-		if (!strncmp(colours[i].accept, label, strlen(colours[i].accept)))
-			return colours[i].colour;
-	return "#777777";
+	snprintf(accept, sizeof(accept), "%.*s", (int)strcspn(label, ","), label);
+	path = path_rank(accept);
+	return path < PATHS && paths[path].colour ? paths[path].colour : "#777777";
 }
 
 static struct summary figure_at(const struct report_pivot *p, size_t row, size_t column,
-				const struct plot *plot)
+				const struct experiment_plot *plot)
 {
 	return report_figure_of(report_pivot_cell(p, row, column, plot->figure), plot->figure);
 }
 
-static size_t count_figures(const struct report_pivot *p, const struct plot *plot)
+static size_t count_figures(const struct report_pivot *p, const struct experiment_plot *plot)
 {
 	size_t n = 0, main = report_main_column(p);
 
@@ -75,19 +45,19 @@ static size_t count_figures(const struct report_pivot *p, const struct plot *plo
 }
 
 /* Is there something to draw? One figure is no picture, nor are lines of one point. */
-static bool has_plot(const struct report_machine *machine, const struct plot *plot,
-		     struct report_pivot *p)
+static bool has_plot(const struct report_machine *machine, const struct experiment *experiment,
+		     const struct experiment_plot *plot, struct report_pivot *p)
 {
 	bool counts = report_counts_locks(machine);
 
 	if (report_is_emulated(machine) && strcmp(plot->figure->part, "lock"))
 		return false; /* no times that are a CPU's */
 	return (counts ? plot->on_counting : plot->elsewhere) &&
-	       report_pivot_main(machine, plot->experiment, p) && count_figures(p, plot) > 1 &&
+	       report_pivot_main(machine, experiment->name, p) && count_figures(p, plot) > 1 &&
 	       (plot->bars || p->n_columns > 1);
 }
 
-static void plot_name(const struct plot *plot, size_t machine, char *name, size_t size)
+static void plot_name(const struct experiment_plot *plot, size_t machine, char *name, size_t size)
 {
 	snprintf(name, size, "%s-%zu.svg", plot->name, machine + 1);
 }
@@ -101,8 +71,9 @@ static void print_quoted(FILE *out, const char *text)
 	fputc('\'', out);
 }
 
-static void print_head(FILE *out, const struct plot *plot, const struct report_machine *machine,
-		       const struct report_pivot *p, int height)
+static void print_head(FILE *out, const struct experiment_plot *plot,
+		       const struct report_machine *machine, const struct report_pivot *p,
+		       int height)
 {
 	fprintf(out,
 		"set encoding utf8\n"
@@ -122,8 +93,8 @@ static void print_head(FILE *out, const struct plot *plot, const struct report_m
 		     "set grid lc '#dddddd'\n");
 }
 
-static void print_bars(FILE *out, const struct plot *plot, const struct report_machine *machine,
-		       const struct report_pivot *p)
+static void print_bars(FILE *out, const struct experiment_plot *plot,
+		       const struct report_machine *machine, const struct report_pivot *p)
 {
 	size_t column = report_main_column(p), n = count_figures(p, plot), y = n;
 
@@ -160,7 +131,8 @@ static void print_bars(FILE *out, const struct plot *plot, const struct report_m
 		"$d using 4:2:6 with labels left offset 0.8,0 tc '#222222'\n");
 }
 
-static void print_lines(FILE *out, const struct plot *plot, const struct report_machine *machine,
+static void print_lines(FILE *out, const struct experiment *experiment,
+			const struct experiment_plot *plot, const struct report_machine *machine,
 			const struct report_pivot *p)
 {
 	double step = p->column[p->n_columns - 1] - p->column[0];
@@ -182,7 +154,7 @@ static void print_lines(FILE *out, const struct plot *plot, const struct report_
 		fprintf(out, "EOD\n");
 	}
 	fprintf(out, "set key outside right noenhanced\nset xlabel '%s'\nset yrange [0:*]\n",
-		plot->x);
+		experiment->axis.label);
 	fprintf(out, "set xrange [%.6g:%.6g]\nset xtics (", p->column[0] - 0.06 * step,
 		p->column[p->n_columns - 1] + 0.06 * step);
 	for (size_t c = 0; c < p->n_columns; c++)
@@ -270,8 +242,9 @@ bool report_run_gnuplot(const char *script, size_t script_len, char **svg, size_
 	return *svg != NULL;
 }
 
-static bool draw(const struct plot *plot, const struct report_machine *machine,
-		 const struct report_pivot *p, char **svg, size_t *len, char *why, size_t why_len)
+static bool draw(const struct experiment *experiment, const struct experiment_plot *plot,
+		 const struct report_machine *machine, const struct report_pivot *p, char **svg,
+		 size_t *len, char *why, size_t why_len)
 {
 	char *script = NULL;
 	size_t script_len;
@@ -281,7 +254,7 @@ static bool draw(const struct plot *plot, const struct report_machine *machine,
 	if (plot->bars)
 		print_bars(out, plot, machine, p);
 	else
-		print_lines(out, plot, machine, p);
+		print_lines(out, experiment, plot, machine, p);
 	fclose(out);
 	good = report_run_gnuplot(script, script_len, svg, len, why, why_len);
 	free(script);
@@ -294,28 +267,37 @@ int report_plot(const struct report_data *data, size_t index, char *name, size_t
 	struct report_pivot p;
 
 	for (size_t m = 0; m < data->n_machines; m++) {
-		for (size_t i = 0; i < N_PLOTS; i++) {
-			if (!has_plot(&data->machines[m], &plots[i], &p) || index--)
+		for (size_t i = 0; i < n_experiments * EXPERIMENT_PLOTS; i++) {
+			const struct experiment *experiment = &experiments[i / EXPERIMENT_PLOTS];
+			const struct experiment_plot *plot =
+				&experiment->plots[i % EXPERIMENT_PLOTS];
+
+			if (!plot->name || !has_plot(&data->machines[m], experiment, plot, &p) ||
+			    index--)
 				continue;
-			plot_name(&plots[i], m, name, name_size);
-			return draw(&plots[i], &data->machines[m], &p, svg, len, why, why_len) ? 1
-											       : -1;
+			plot_name(plot, m, name, name_size);
+			return draw(experiment, plot, &data->machines[m], &p, svg, len, why,
+				    why_len)
+				       ? 1
+				       : -1;
 		}
 	}
 	return 0;
 }
 
 void report_plot_links(FILE *out, const struct report_machine *machine, size_t index,
-		       const char *experiment, const char *folder)
+		       const struct experiment *experiment, const char *folder)
 {
 	struct report_pivot p;
 	char name[64];
 
-	for (size_t i = 0; i < N_PLOTS; i++) {
-		if (strcmp(plots[i].experiment, experiment) || !has_plot(machine, &plots[i], &p))
+	for (size_t i = 0; i < EXPERIMENT_PLOTS && experiment->plots[i].name; i++) {
+		const struct experiment_plot *plot = &experiment->plots[i];
+
+		if (!has_plot(machine, experiment, plot, &p))
 			continue;
-		plot_name(&plots[i], index, name, sizeof(name));
-		fprintf(out, "![%s, %s](%s%s%s)\n\n", plots[i].title, machine->name, folder,
+		plot_name(plot, index, name, sizeof(name));
+		fprintf(out, "![%s, %s](%s%s%s)\n\n", plot->title, machine->name, folder,
 			*folder ? "/" : "", name);
 	}
 }

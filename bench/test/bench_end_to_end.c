@@ -8,6 +8,7 @@
  * acquisitions must be the path's. Skipped where the kernel has not what the path needs.
  */
 #include "check.h"
+#include "cell/path.h"
 #include "cell/record.h"
 
 #include <stdlib.h>
@@ -15,34 +16,28 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
-/*
- * What the kernel's sources say a connection costs, empty accepts apart; a little for the rest. A
- * kernel with the series exchange replaces the file at an open fd without the lock.
- */
-static const struct {
-	const char *path;
-	double low, high;
-} bounds[] = {
-	{ "epoll", 2.00, 2.05 },   { "accept4", 2.00, 2.05 }, { "multishot", 2.00, 2.05 },
-	{ "install", 2.00, 2.05 }, { "dup3", 3.00, 3.05 },    { "dup", 1.00, 1.05 },
-	{ "direct", 0.00, 0.05 },  { "bare", 2.00, 2.05 },    { "storm-alone", 0.00, 0.05 },
-};
-
+/* Beside what the path takes by its row: set-up, and what else the kernel does meanwhile. */
+#define REST 0.05
 /* Of quotients of counts: far less than one acquisition in all connections. */
 #define ROUNDING 1e-9
 
-static bool is_within_bounds(const char *path, double figure)
+/* By cell/path.h, empty accepts apart; -1: whatever they take. */
+static int acquisitions_of(const char *accept)
 {
+	const struct path *path = path_find(accept);
 	struct utsname kernel;
 
 	uname(&kernel);
-	if (!strcmp(path, "dup") && strstr(kernel.release, "-exchange-dup-"))
-		path = "direct";
-	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
-		if (!strcmp(bounds[i].path, path))
-			return figure >= bounds[i].low - ROUNDING &&
-			       figure <= bounds[i].high + ROUNDING;
-	return true; /* peers: whatever they take */
+	if (!path) /* the load alone */
+		return 0;
+	return strstr(kernel.release, "-exchange-dup-") ? path->lock_exchange : path->lock;
+}
+
+static bool is_within_bounds(const char *accept, double figure)
+{
+	int n = acquisitions_of(accept);
+
+	return n < 0 || (figure >= n - ROUNDING && figure <= n + REST + ROUNDING);
 }
 
 static void check_lock(json_t *record)

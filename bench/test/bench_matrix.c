@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of a run: every cell once a repetition, shuffled, the same for the same seed. */
 #include "check.h"
+#include "cell/path.h"
 #include "plan/pairs.h"
 #include "plan/plan.h"
 #include "report/stats.h"
@@ -11,11 +12,10 @@ static struct matrix_plan plan(void)
 {
 	return (struct matrix_plan){
 		.n_axes = 1,
-		.axes = { {
-			.accepts = { 3, { 0, 5, 9 } }, /* epoll, dup, nginx */
-			.workers = { 2, { 2, 4 } },
-			.fd_tables = { 2, { 0, 1 } },
-		} },
+		.axes = { { &experiments[0],
+			    { .accepts = { 3, { PATH_epoll, PATH_dup, PATH_nginx } },
+			      .workers = { 2, { 2, 4 } },
+			      .fd_tables = { 2, { 0, 1 } } } } },
 		.repetitions = 10,
 		.self_check = true,
 		.asked_for = true,
@@ -53,19 +53,59 @@ static size_t same_places(const struct matrix *a, size_t from_a, const struct ma
 	return same;
 }
 
-static size_t count(const struct matrix *matrix, enum cell_experiment experiment)
+static size_t count(const struct matrix *matrix, const char *experiment)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < matrix->n; i++)
-		n += matrix->cells[i].experiment == experiment;
+		n += !strcmp(matrix->cells[i].experiment->name, experiment);
 	return n;
+}
+
+static uint64_t place_of(const char *experiment)
+{
+	const struct experiment *row = experiment_find(experiment);
+
+	CHECK(row, ": there is no experiment %s", experiment);
+	return row ? (uint64_t)(row - experiments) : 0;
+}
+
+/* What a row of experiments.c or path.h must hold for the rest to work. */
+static void test_rows(void)
+{
+	static const char *const asked_for[] = { EXPERIMENT_PATHS, EXPERIMENT_ONE_CORE,
+						 EXPERIMENT_NEIGHBOURS };
+
+	for (size_t i = 0; i < sizeof(asked_for) / sizeof(asked_for[0]); i++)
+		place_of(asked_for[i]);
+	for (size_t e = 0; e < n_experiments; e++) {
+		const struct experiment *row = &experiments[e];
+		const struct experiment_axis *axis = &row->axis;
+		unsigned int presets = 0;
+
+		CHECK(experiment_find(row->name) == row, ": two are called %s", row->name);
+		CHECK(row->varies && row->answers && row->title && row->question, ": %s",
+		      row->name);
+		CHECK(axis->key && (axis->kind == AXIS_WORKERS || axis->name), ": %s", row->name);
+		CHECK(axis->kind == AXIS_LEVEL || (axis->one && axis->many), ": %s", row->name);
+		CHECK(!axis->option || (axis->what && axis->max), ": %s", row->name);
+		for (size_t i = 0; i < EXPERIMENT_CELLS; i++)
+			presets |= row->cells[i].presets;
+		CHECK(presets == (IN_SMOKE | IN_QUICK | IN_FULL), ": %s has no cells in a preset",
+		      row->name);
+		for (size_t i = 0; i < EXPERIMENT_PLOTS && row->plots[i].name; i++)
+			CHECK(row->plots[i].bars || axis->label, ": %s", row->plots[i].name);
+	}
+	for (size_t i = 0; i < PATHS; i++)
+		CHECK(path_find(paths[i].name) == &paths[i] &&
+			      !strcmp(paths[i].name, path_names[i]),
+		      ": %s", paths[i].name);
 }
 
 /* A variant is its path with options; its name stays in the command line. */
 static void test_variants(void)
 {
-	struct plan_choice choice = { .experiments = { 1, { CELL_ONE_CORE } } };
+	struct plan_choice choice = { .experiments = { 1, { place_of(EXPERIMENT_ONE_CORE) } } };
 	struct matrix_plan what = { .repetitions = 1 };
 	struct matrix matrix;
 	size_t deferred = 0;
@@ -88,8 +128,8 @@ static void test_variants(void)
 /* The peak comes before what is a part of it, of the baselines, as often as the plan says. */
 static void test_peak(void)
 {
-	struct plan_choice choice = { .experiments = { 1, { CELL_LATENCY } },
-				      .accepts = { 1, { 5 } } };
+	struct plan_choice choice = { .experiments = { 1, { place_of("latency") } },
+				      .accepts = { 1, { PATH_dup } } };
 	struct matrix_plan what = { .repetitions = 2 };
 	struct matrix matrix;
 
@@ -98,7 +138,7 @@ static void test_peak(void)
 	CHECK(matrix.n == 2 * 3 + 2 * 3, ": %zu", matrix.n);
 	for (size_t i = 0; i < matrix.n; i++) {
 		CHECK(matrix.cells[i].is_peak == (i < 6));
-		CHECK(!matrix.cells[i].rate_percent == (i < 6));
+		CHECK(!cell_rate_percent(&matrix.cells[i]) == (i < 6));
 		CHECK(!strcmp(matrix.cells[i].accept, "dup") == (i >= 6));
 	}
 	matrix_free(&matrix);
@@ -120,13 +160,13 @@ static void test_presets(void)
 		struct matrix_plan what = { .repetitions = 1 };
 		struct matrix matrix;
 
-		for (uint64_t e = 0; e < CELL_EXPERIMENTS; e++)
+		for (uint64_t e = 0; e < n_experiments; e++)
 			choice.experiments.item[choice.experiments.n++] = e;
 		plan_make((enum plan_preset)preset, &choice, &what);
 		CHECK(matrix_make(&what, 1, &matrix));
-		for (int e = 0; e < CELL_EXPERIMENTS; e++)
-			CHECK(count(&matrix, (enum cell_experiment)e), ": %s has no %s",
-			      plan_presets[preset], cell_experiments[e]);
+		for (size_t e = 0; e < n_experiments; e++)
+			CHECK(count(&matrix, experiments[e].name), ": %s has no %s",
+			      plan_presets[preset], experiments[e].name);
 		for (size_t i = 0; i < matrix.n; i++)
 			for (size_t k = i + 1; k < matrix.n; k++) {
 				char name[256];
@@ -144,22 +184,27 @@ static void test_presets(void)
 /* What is chosen on the command line takes the place of the preset's, once. */
 static void test_choice(void)
 {
-	struct plan_choice choice = { .experiments = { 2, { CELL_PATHS, CELL_NEIGHBOURS } },
-				      .accepts = { 2, { 0, 5 } },
-				      .workers = { 1, { 3 } },
-				      .neighbours = { 2, { 0, 7 } } };
+	uint64_t neighbours = place_of(EXPERIMENT_NEIGHBOURS);
+	struct plan_choice choice = {
+		.experiments = { 2, { place_of(EXPERIMENT_PATHS), neighbours } },
+		.accepts = { 2, { PATH_epoll, PATH_dup } },
+		.workers = { 1, { 3 } },
+	};
 	struct matrix_plan what = { .repetitions = 1 };
 	struct matrix matrix;
 
+	choice.values[neighbours] = (struct count_list){ 2, { 0, 7 } };
 	plan_make(PLAN_FULL, &choice, &what);
 	CHECK(what.asked_for && matrix_make(&what, 1, &matrix));
 	/* Shared and private: epoll and dup; 0 and 7 neighbours: those, and epoll in private ones
 	 */
-	CHECK(count(&matrix, CELL_PATHS) == 4 && count(&matrix, CELL_NEIGHBOURS) == 6,
-	      ": %zu and %zu", count(&matrix, CELL_PATHS), count(&matrix, CELL_NEIGHBOURS));
+	CHECK(count(&matrix, EXPERIMENT_PATHS) == 4 && count(&matrix, EXPERIMENT_NEIGHBOURS) == 6,
+	      ": %zu and %zu", count(&matrix, EXPERIMENT_PATHS),
+	      count(&matrix, EXPERIMENT_NEIGHBOURS));
 	for (size_t i = 0; i < matrix.n; i++) {
 		CHECK(matrix.cells[i].workers == 3);
-		CHECK(matrix.cells[i].neighbours == 0 || matrix.cells[i].neighbours == 7);
+		CHECK(cell_neighbours(&matrix.cells[i]) == 0 ||
+		      cell_neighbours(&matrix.cells[i]) == 7);
 	}
 	matrix_free(&matrix);
 }
@@ -167,7 +212,7 @@ static void test_choice(void)
 /* The fd tables that are chosen are those of all cells. */
 static void test_choice_of_tables(void)
 {
-	struct plan_choice choice = { .experiments = { 1, { CELL_SCALING } },
+	struct plan_choice choice = { .experiments = { 1, { place_of("scaling") } },
 				      .workers = { 1, { 2 } },
 				      .fd_tables = { 1, { 1 } } };
 	struct matrix_plan what = { .repetitions = 1 };
@@ -181,22 +226,38 @@ static void test_choice_of_tables(void)
 	matrix_free(&matrix);
 }
 
+/* How many cells these values of the experiment make of three paths, with shared and private tables. */
+static size_t count_cells(const char *experiment, enum path_id peer, uint64_t value)
+{
+	struct matrix_plan what = { .n_axes = 1,
+				    .axes = { { &experiments[place_of(experiment)],
+						{ .accepts = { 3, { PATH_epoll, PATH_dup, peer } },
+						  .workers = { 1, { 2 } },
+						  .fd_tables = { 2, { 0, 1 } },
+						  .values = { 2, { 0, value } } } } },
+				    .repetitions = 1 };
+	struct matrix matrix;
+	size_t n;
+
+	CHECK(matrix_make(&what, 1, &matrix));
+	n = matrix.n;
+	matrix_free(&matrix);
+	return n;
+}
+
 /* Descriptors of one table are not in another, peers have no neighbours, who parks has a level. */
 static void test_what_makes_no_sense(void)
 {
-	struct matrix_plan what = { .n_axes = 1,
-				    .axes = { { .accepts = { 3, { 0, 5, 8 } },
-						.workers = { 1, { 2 } },
-						.fd_tables = { 2, { 0, 1 } },
-						.open_fds = { 2, { 0, 10 } },
-						.levels = { 2, { 0, CELL_IDLE } } } },
-				    .repetitions = 1 };
-	struct matrix matrix;
+	size_t n = count_cells("open-fds", PATH_nginx, 10);
 
-	CHECK(matrix_make(&what, 1, &matrix));
-	/* epoll: shared 0, shared 10, private 0; dup: each with both levels; nginx: shared 0 */
-	CHECK(matrix.n == 3 + 6 + 1, ": %zu", matrix.n);
-	matrix_free(&matrix);
+	/* epoll and dup: shared 0, shared 10, private 0; nginx: shared 0 */
+	CHECK(n == 3 + 3 + 1, ": %zu", n);
+	n = count_cells(EXPERIMENT_NEIGHBOURS, PATH_bare, 2);
+	/* epoll and dup: both tables with 0 and 2; the bare loop: shared 0 */
+	CHECK(n == 4 + 4 + 1, ": %zu", n);
+	n = count_cells("park", PATH_direct, CELL_IDLE);
+	/* dup: both tables with and without a level; the others without */
+	CHECK(n == 2 + 4 + 2, ": %zu", n);
 }
 
 /* The cell that another one is compared with, in the words of its name. */
@@ -209,7 +270,9 @@ static bool is_baseline(const struct cell *cell)
 /* In pairs: two neighbours of one pair are the cell itself and epoll, as often one first as the other. */
 static void test_pairs(void)
 {
-	struct plan_choice choice = { .experiments = { 2, { CELL_PATHS, CELL_NEIGHBOURS } } };
+	struct plan_choice choice = { .experiments = { 2,
+						       { place_of(EXPERIMENT_PATHS),
+							 place_of(EXPERIMENT_NEIGHBOURS) } } };
 	struct matrix_plan what = { .repetitions = 20, .pairs = true };
 	size_t alone = 0, pairs = 0, epoll_first = 0;
 	struct matrix matrix;
@@ -230,7 +293,7 @@ static void test_pairs(void)
 		about = is_baseline(a) ? b : a;
 		cell_name(about, name, sizeof(name));
 		CHECK(!strcmp(name, about->pair), ": %s", name);
-		CHECK(a->workers == b->workers && a->neighbours == b->neighbours &&
+		CHECK(a->workers == b->workers && a->value == b->value &&
 		      a->repetition == b->repetition && a->experiment == b->experiment);
 		epoll_first += is_baseline(a);
 		pairs++;
@@ -245,8 +308,8 @@ static void test_pairs(void)
 /* Alone it is measured where nothing else is. */
 static void test_lone_baseline(void)
 {
-	struct plan_choice choice = { .experiments = { 1, { CELL_PATHS } },
-				      .accepts = { 1, { 0 } },
+	struct plan_choice choice = { .experiments = { 1, { place_of(EXPERIMENT_PATHS) } },
+				      .accepts = { 1, { PATH_epoll } },
 				      .workers = { 1, { 2 } },
 				      .fd_tables = { 1, { 0 } } };
 	struct matrix_plan what = { .repetitions = 3, .pairs = true };
@@ -274,7 +337,11 @@ static void note(struct pairs *pairs, struct cell *cell, unsigned int repetition
 
 static void test_precision(void)
 {
-	struct cell cell = { .accept = "dup", .fd_table = "shared", .options = "" }, base = cell;
+	struct cell cell = { .experiment = &experiments[0],
+			     .accept = "dup",
+			     .fd_table = "shared",
+			     .options = "" },
+		    base = cell;
 	struct cell lone = cell, lacking = cell;
 	struct pairs pairs;
 	size_t all, precise;
@@ -330,6 +397,7 @@ int main(void)
 	matrix_free(&a);
 	matrix_free(&b);
 	matrix_free(&c);
+	test_rows();
 	test_variants();
 	test_pairs();
 	test_lone_baseline();

@@ -1,9 +1,9 @@
 #!/bin/bash
 # The command line from outside: exit codes, one line a refusal, nothing half-written.
-#   cli.sh ACCEPT-BENCH
+#   cli.sh ACCEPT-BENCH README
 
 set -u
-bench=$1
+bench=$1 readme=$2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 failures=0
@@ -29,7 +29,7 @@ complain()
 	failures=$((failures + 1))
 }
 
-for command in run report compare preflight storm waits bare; do
+for command in run experiments report compare preflight storm waits bare; do
 	expect 0 '' $command --help
 	grep -q "^usage: accept-bench $command" "$folder/stdout" || complain "no usage of $command"
 	expect 2 "unknown option '--nonsense'" $command --nonsense
@@ -38,6 +38,11 @@ done
 expect 0 '' --help
 expect 0 '' --version
 expect 2 "unknown command 'nonsense'" nonsense
+
+# What the README says of the experiments is what their table says.
+expect 0 '' experiments
+diff <(sed -n '/^| experiment /,/^$/{/^|/p}' "$readme") "$folder/stdout" ||
+	complain "the table of experiments in $readme is not what accept-bench experiments prints"
 
 expect 2 "--connect: '' is not valid" storm
 for address in 127.0.0.1 127.0.0.1:0 127.0.0.1:65536 127.0.0.1:x 300.0.0.1:80 ::1:80 host:80; do

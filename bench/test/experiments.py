@@ -4,12 +4,14 @@ One experiment of the harness from the command line to the records, small.
 
     experiments.py ACCEPT-BENCH ACCEPT-SERVER EXPERIMENT
 
-Everything the experiment varies must be in the records and have had its effect. Paths this kernel
+Everything the experiment varies must be in the records and have had its effect: check_NAME() below, or for an
+experiment without one check_values(). Paths this kernel
 lacks are skipped; exits 77 when nothing is left.
 """
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -17,11 +19,9 @@ import tempfile
 
 BENCH, SERVER, EXPERIMENT = sys.argv[1:4]
 
-# More options for each: enough to see an effect, no more.
+# More options for some: enough to see an effect, no more.
 OPTIONS = {
     "scaling": ["--workers", "1,2"],
-    "one-core": [],
-    "wrk": [],
     "open-fds": ["--open-fds", "0,3000"],
     "neighbours": ["--neighbours", "0,2"],
     "park": ["--rate-duration", "1500ms"],
@@ -45,7 +45,7 @@ def run(folder):
     out = os.path.join(folder, "records")
     done = subprocess.run(
         [BENCH, "run", "--server", SERVER, "--out", out, "--preset", "smoke", "--experiments",
-         EXPERIMENT if EXPERIMENT not in ("overhead", "pairs", "closes") else "paths", *OPTIONS[EXPERIMENT]],
+         EXPERIMENT if EXPERIMENT not in ("overhead", "pairs", "closes") else "paths", *OPTIONS.get(EXPERIMENT, [])],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False, timeout=600)
     with open(out, encoding="ascii") as file:
         records = [json.loads(line) for line in file]
@@ -85,6 +85,21 @@ def check_common(record):
     check(cell["name"].startswith(cell["experiment"] + ": "), cell["name"])
 
 
+def values_of(record):
+    """What a cell's name says behind the load: {"open-fds": "3000"}."""
+    return dict(re.findall(r" ([a-z-]+)=(\d+)\b", record["cell"]["name"].split(" load=")[1]))
+
+
+def check_values(records):
+    """Of any experiment that varies an option of the server: more than one value, each handed on."""
+    seen = {tuple(values_of(record).items()) for record in records}
+    check(len(seen) > 1, f"what is varied? {seen}")
+    for record in records:
+        for name, value in values_of(record).items():
+            check(f" {name}={value} " in record["server"]["ready"],
+                  f"{record['cell']['name']}: the server says {record['server']['ready']}")
+
+
 def check_scaling(records):
     check({r["cell"]["workers"] for r in records} == {1, 2}, "not with 1 and 2 workers")
     for record in records:
@@ -106,6 +121,7 @@ def check_wrk(records):
 
 def check_open_fds(records):
     figures = {}
+    check_values(records)
     for record in records:
         n = record["cell"]["open_fds"]
         check(f" open-fds={n} " in record["server"]["ready"], "the server has others")
@@ -118,6 +134,7 @@ def check_open_fds(records):
 
 
 def check_neighbours(records):
+    check_values(records)
     for record in records:
         totals, lock = record["server"]["totals"], record["lock"]
         check(("neighbour_opens" in totals) == (record["cell"]["neighbours"] > 0), "no opens")
@@ -199,7 +216,7 @@ def main():
     for record in cells:
         if not record["cell"]["accept"] in ("bare", "nginx", "haproxy", "haproxy-tables"):
             check_common(record)
-    globals()["check_" + EXPERIMENT.replace("-", "_")](cells)
+    globals().get("check_" + EXPERIMENT.replace("-", "_"), check_values)(cells)
     print(f"{EXPERIMENT}: {len(cells)} cells")
     return 0
 
