@@ -26,23 +26,23 @@ const struct path paths[PATHS] = {
 			.parks = PARKS_OF_##id,                                                    \
 			.lock = LOCK_OF_##id,                                                      \
 			.lock_exchange = LOCK_EXCHANGE_OF_##id,                                    \
-			.colour = its_colour },
+			.colour = (its_colour) },
 	ACCEPT_PATHS(X)
 #undef X
 #define X(id, its_name, its_lock)                                                                  \
-	[PATH_##id] = { .name = its_name,                                                          \
+	[PATH_##id] = { .name = (its_name),                                                        \
 			.accept = PATH_##id,                                                       \
 			.options = "",                                                             \
 			.role = PATH_ROLE_PEER,                                                    \
-			.lock = its_lock,                                                          \
-			.lock_exchange = its_lock,                                                 \
+			.lock = (its_lock),                                                        \
+			.lock_exchange = (its_lock),                                               \
 			.colour = PEER_COLOUR },
 		PATH_PEERS(X)
 #undef X
 #define X(id, its_name, its_accept, its_options, its_role)                                         \
-	[PATH_##id] = { .name = its_name,                                                          \
+	[PATH_##id] = { .name = (its_name),                                                        \
 			.accept = PATH_##its_accept,                                               \
-			.options = its_options,                                                    \
+			.options = (its_options),                                                  \
 			.role = PATH_ROLE_##its_role,                                              \
 			.parks = PARKS_OF_##its_accept,                                            \
 			.lock = -1,                                                                \

@@ -61,26 +61,36 @@ static const struct column first[] = {
 #define N_FIRST (sizeof(first) / sizeof(first[0]))
 #define N_LAST	(sizeof(last) / sizeof(last[0]))
 
-/* The N-th column; false: there are not so many. */
-static bool find_column(size_t n, struct column *column)
+/* What an experiment varies has a column where a record has the key: older ones do not. */
+static bool has_key(json_t *records, const char *key)
 {
-	if (n < N_FIRST) {
-		*column = first[n];
-		return true;
-	}
-	n -= N_FIRST;
+	json_t *record;
+	size_t i;
+
+	json_array_foreach (records, i, record)
+		if (json_object_get(report_part(record, "cell"), key))
+			return true;
+	return false;
+}
+
+struct columns {
+	size_t n;
+	struct column column[N_FIRST + LIST_MAX + N_LAST];
+};
+
+static void find_columns(json_t *records, struct columns *columns)
+{
+	memcpy(columns->column, first, sizeof(first));
+	columns->n = N_FIRST;
 	for (size_t i = 0; i < n_experiments; i++) {
 		const struct experiment_axis *axis = &experiments[i].axis;
 
-		if (axis->kind == AXIS_WORKERS || n--)
-			continue;
-		*column = (struct column){ axis->key, "cell", axis->key };
-		return true;
+		if (axis->kind != AXIS_WORKERS && has_key(records, axis->key))
+			columns->column[columns->n++] =
+				(struct column){ axis->key, "cell", axis->key };
 	}
-	if (n >= N_LAST)
-		return false;
-	*column = last[n];
-	return true;
+	memcpy(columns->column + columns->n, last, sizeof(last));
+	columns->n += N_LAST;
 }
 
 static void print_text(FILE *out, const char *text)
@@ -109,20 +119,23 @@ static void print_value(FILE *out, json_t *value)
 
 void report_csv(FILE *out, json_t *records)
 {
-	struct column column;
+	struct columns columns;
 	json_t *record;
 	size_t i;
 
+	find_columns(records, &columns);
 	fprintf(out, "outcome");
-	for (size_t c = 0; find_column(c, &column); c++)
-		fprintf(out, ",%s", column.name);
+	for (size_t c = 0; c < columns.n; c++)
+		fprintf(out, ",%s", columns.column[c].name);
 	fprintf(out, "\n");
 	json_array_foreach (records, i, record) {
 		fprintf(out, "%s", json_string_value(json_object_get(record, "outcome")));
-		for (size_t c = 0; find_column(c, &column); c++) {
+		for (size_t c = 0; c < columns.n; c++) {
+			const struct column *column = &columns.column[c];
+
 			fputc(',', out);
-			print_value(out,
-				    json_object_get(report_part(record, column.part), column.key));
+			print_value(out, json_object_get(report_part(record, column->part),
+							 column->key));
 		}
 		fprintf(out, "\n");
 	}

@@ -28,8 +28,8 @@ struct report_pivot {
 	size_t left_out; /* cells that no room was left for */
 };
 
-/* "workers", "neighbours" ...: the key in the record's cell; "level" counts 0, 1, 2. */
-const char *report_axis(const char *experiment);
+/* Of an experiment: "workers", "neighbours" ..., the key in the record's cell; "level" counts 0, 1, 2. */
+const char *report_axis(const char *name);
 
 /*
  * The `index`-th load's table; false when there are not so many. Cells without the instrument, and
