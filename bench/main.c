@@ -42,7 +42,9 @@ static const struct command {
 
 static void print_usage(FILE *out)
 {
-	fprintf(out, "usage: accept-bench COMMAND [option]...\n\n");
+	fprintf(out,
+		"usage: accept-bench COMMAND [option]...\n"
+		"Measures what each way to accept a connection costs on the lock of the fd table.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].what);
 	fprintf(out, "\naccept-bench COMMAND --help lists a command's options\n");

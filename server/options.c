@@ -270,7 +270,7 @@ static void print_help(void)
 	       "The first line of output states the configuration, once every worker listens.\n"
 	       "SIGUSR1 prints the totals. SIGTERM and SIGINT drain, print the totals and end;\n"
 	       "a second one ends at once.\n"
-	       "Exit codes: 0 good, 1 failed, 2 usage or a kernel without what was asked for.\n");
+	       "Exit codes: 0 good, 1 failed, 2 usage, 77 this kernel cannot do what was asked for.\n");
 }
 
 static unsigned usable_cpus(void)
