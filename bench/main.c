@@ -75,11 +75,11 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
 		print_usage(stdout);
-		return EXIT_OK;
+		return EXIT_GOOD;
 	}
 	if (!strcmp(argv[1], "--version")) {
 		printf("accept-bench " PROJECT_VERSION "\n");
-		return EXIT_OK;
+		return EXIT_GOOD;
 	}
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (!strcmp(argv[1], commands[i].name))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Option tables: parsing, range checks, help. See option.h. */
 #include "option.h"
+#include "server/quantity.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,59 +10,6 @@
 #include <string.h>
 
 #define ROWS_MAX 64
-
-static bool parse_digits(const char *text, const char **rest, uint64_t *value)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	*rest = end;
-	return errno == 0;
-}
-
-bool option_parse_count(const char *text, uint64_t *value)
-{
-	const char *rest;
-	uint64_t scale;
-
-	if (!parse_digits(text, &rest, value))
-		return false;
-	if (!strcmp(rest, ""))
-		scale = 1;
-	else if (!strcmp(rest, "k"))
-		scale = 1000;
-	else if (!strcmp(rest, "M"))
-		scale = 1000000;
-	else if (!strcmp(rest, "G"))
-		scale = 1000000000;
-	else
-		return false;
-	return !__builtin_mul_overflow(*value, scale, value);
-}
-
-bool option_parse_time(const char *text, uint64_t *ns)
-{
-	static const struct {
-		const char *unit;
-		uint64_t ns;
-	} units[] = {
-		{ "ns", 1 },	     { "us", 1000 },	   { "ms", 1000000 },
-		{ "s", 1000000000 }, { "m", 60000000000 },
-	};
-	const char *rest;
-
-	if (!parse_digits(text, &rest, ns))
-		return false;
-	if (*ns == 0 && *rest == '\0')
-		return true;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(rest, units[i].unit))
-			return !__builtin_mul_overflow(*ns, units[i].ns, ns);
-	return false;
-}
 
 static void print_time(FILE *out, uint64_t ns)
 {
@@ -96,7 +43,7 @@ static void print_range(FILE *out, const struct option_row *row)
 		print_time(out, row->min);
 		fprintf(out, " to ");
 		print_time(out, row->max);
-		fprintf(out, ", with a unit: ns, us, ms, s or m");
+		fprintf(out, ", with a unit: ns, us, ms, s, m or h");
 		break;
 	case OPTION_CHOICES:
 		fprintf(out, "separated by commas: ");
@@ -160,7 +107,7 @@ static void print_help(const char *command, const char *summary, const struct op
 		printf("\n");
 	}
 	printf("  --help\n        print this and exit\n\n"
-	       "exit codes: 0 good, 1 failed, 2 usage, 77 this kernel cannot do it\n");
+	       "exit codes: " EXIT_CODES_HELP "\n");
 }
 
 static bool parse_choice(const struct option_row *row, const char *text, uint64_t *index)
@@ -176,9 +123,9 @@ static bool parse_item(const struct option_row *row, const char *text, uint64_t 
 	if (row->kind == OPTION_CHOICE || row->kind == OPTION_CHOICES)
 		return parse_choice(row, text, value);
 	if (row->kind == OPTION_TIME) {
-		if (!option_parse_time(text, value))
+		if (!quantity_time(text, value))
 			return false;
-	} else if (!option_parse_count(text, value)) {
+	} else if (!quantity_count(text, value)) {
 		return false;
 	}
 	return *value >= row->min && *value <= row->max;
@@ -267,7 +214,7 @@ int option_parse(const char *command, const char *summary, const struct option_r
 			break;
 		if (chosen == ROWS_MAX) {
 			print_help(command, summary, rows);
-			return EXIT_OK;
+			return EXIT_GOOD;
 		}
 		if (chosen == '?' || chosen == ':') {
 			fprintf(stderr, "accept-bench %s: %s '%s'; see accept-bench %s --help\n",

@@ -6,20 +6,15 @@
 #ifndef BENCH_OPTION_H
 #define BENCH_OPTION_H
 
+#include "server/exit_codes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-	EXIT_OK = 0,
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-	EXIT_SKIPPED = 77,
-};
-
 enum option_kind {
 	OPTION_FLAG,	/* bool: present or not */
-	OPTION_COUNT,	/* uint64_t, with an SI suffix: 20k */
+	OPTION_COUNT,	/* uint64_t: 20k; see server/quantity.h */
 	OPTION_TIME,	/* uint64_t nanoseconds, with a unit: 5s, 200ms */
 	OPTION_TEXT,	/* const char * */
 	OPTION_TEXTS,	/* struct text_list: may be given several times */
@@ -56,9 +51,5 @@ struct option_row {
 /* Takes no operands. Prints help to stdout, errors to stderr. The table ends with a NULL name. */
 int option_parse(const char *command, const char *summary, const struct option_row *rows, int argc,
 		 char **argv);
-
-/* The parsers themselves; false when the text is not one. */
-bool option_parse_count(const char *text, uint64_t *value);
-bool option_parse_time(const char *text, uint64_t *ns);
 
 #endif

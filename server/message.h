@@ -9,8 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Exit codes of every program here. */
-enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SKIPPED = 77 };
+#include "exit_codes.h"
 
 #define say(...)                                                                                   \
 	do {                                                                                       \

@@ -2,7 +2,6 @@
 #include "options.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
 #include <sched.h>
 #include <stddef.h>
@@ -11,6 +10,7 @@
 
 #include "accept/accept.h"
 #include "message.h"
+#include "quantity.h"
 
 /* How a value is written and where it goes; one row an option, from which --help is printed too. */
 enum kind { NUMBER, BYTES, MICROSECONDS, MILLISECONDS, SECONDS, WORD, PATH, ADDRESS, SWITCH };
@@ -88,75 +88,54 @@ static __attribute__((noreturn)) void usage_error(const struct row *row, const c
 	exit(EXIT_USAGE);
 }
 
-/*
- * Splits "10s" into 10 and the factor of "s". Suffixes are 1000-based for counts, 1024-based for
- * bytes, and s, ms, m, h for times; a time without one is in seconds.
- */
-static uint64_t suffix_factor(const struct row *row, const char *text, const char *suffix)
-{
-	static const struct {
-		enum kind kind;
-		const char *suffix;
-		uint64_t factor;
-	} known[] = {
-		{ NUMBER, "k", 1000 },
-		{ NUMBER, "M", 1000000 },
-		{ BYTES, "K", 1024 },
-		{ BYTES, "M", 1024 * 1024 },
-		{ BYTES, "G", 1024 * 1024 * 1024 },
-		{ MICROSECONDS, "us", 1 },
-		{ MICROSECONDS, "ms", 1000 },
-		{ MICROSECONDS, "s", 1000000 },
-		{ MILLISECONDS, "ms", 1 },
-		{ MILLISECONDS, "s", 1000 },
-		{ MILLISECONDS, "m", 60000 },
-		{ MILLISECONDS, "h", 3600000 },
-		{ SECONDS, "s", 1 },
-		{ SECONDS, "m", 60 },
-	};
-	unsigned i;
+/* Of what an option counts in: how it is called in a refusal, and a time's length. */
+static const struct unit {
+	const char *name, *one;
+	uint64_t ns;
+} units[] = {
+	[NUMBER] = { "", "", 0 },
+	[BYTES] = { " bytes", "", 0 },
+	[MICROSECONDS] = { " us", "1us", 1000 },
+	[MILLISECONDS] = { " ms", "1ms", 1000000 },
+	[SECONDS] = { " s", "1s", 1000000000 },
+};
 
-	if (!*suffix)
-		return row->kind == MICROSECONDS ? 1000000 : row->kind == MILLISECONDS ? 1000 : 1;
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (known[i].kind == row->kind && !strcmp(known[i].suffix, suffix))
-			return known[i].factor;
+static uint64_t parse_time(const struct row *row, const char *text)
+{
+	const struct unit *unit = &units[row->kind];
+	char why[64];
+	uint64_t ns;
+
+	if (!quantity_time(text, &ns))
+		usage_error(row, text, QUANTITY_TIME_WANTED ", is wanted");
+	if (ns % unit->ns) {
+		snprintf(why, sizeof(why), "a multiple of %s is wanted", unit->one);
+		usage_error(row, text, why);
 	}
-	usage_error(row, text,
-		    row->kind == NUMBER	 ? "a whole number is wanted, with k or M at most"
-		    : row->kind == BYTES ? "a size is wanted, such as 8192, 8K or 1M"
-					 : "a time is wanted, such as 500ms, 10s or 1m");
-}
-
-static const char *unit(enum kind kind)
-{
-	return kind == BYTES	      ? " bytes"
-	       : kind == MICROSECONDS ? " us"
-	       : kind == MILLISECONDS ? " ms"
-	       : kind == SECONDS      ? " s"
-				      : "";
+	return ns / unit->ns;
 }
 
 static uint64_t parse_number(const struct row *row, const char *text)
 {
+	uint64_t value;
 	char why[128];
-	char *end;
-	uint64_t value, factor;
 
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (end == text || *text < '0' || *text > '9')
-		factor = suffix_factor(row, text, "?");
-	else
-		factor = suffix_factor(row, text, end);
-	if (errno || value > UINT64_MAX / factor || value * factor < row->min ||
-	    value * factor > row->max) {
+	if (row->kind == NUMBER) {
+		if (!quantity_count(text, &value))
+			usage_error(row, text, QUANTITY_COUNT_WANTED ", is wanted");
+	} else if (row->kind == BYTES) {
+		if (!quantity_size(text, &value))
+			usage_error(row, text, QUANTITY_SIZE_WANTED ", is wanted");
+	} else {
+		value = parse_time(row, text);
+	}
+	if (value < row->min || value > row->max) {
 		snprintf(why, sizeof(why), "out of range %llu to %llu%s",
 			 (unsigned long long)row->min, (unsigned long long)row->max,
-			 unit(row->kind));
+			 units[row->kind].name);
 		usage_error(row, text, why);
 	}
-	return value * factor;
+	return value;
 }
 
 static unsigned parse_word(const struct row *row, const char *text)
@@ -266,11 +245,11 @@ static void print_help(void)
 		putchar('\n');
 	}
 	printf("  %-18s this text\n  %-18s the version\n", "--help", "--version");
-	printf("\nCounts take k and M, sizes K, M and G, times us, ms, s, m and h (alone: seconds).\n"
+	printf("\nCounts take k, M and G, sizes K, M and G; times need a unit: us, ms, s, m or h.\n"
 	       "The first line of output states the configuration, once every worker listens.\n"
 	       "SIGUSR1 prints the totals. SIGTERM and SIGINT drain, print the totals and end;\n"
 	       "a second one ends at once.\n"
-	       "Exit codes: 0 good, 1 failed, 2 usage, 77 this kernel cannot do what was asked for.\n");
+	       "Exit codes: " EXIT_CODES_HELP ".\n");
 }
 
 static unsigned usable_cpus(void)

@@ -149,7 +149,7 @@ static int run(uint64_t n, uint16_t port, bool tuned)
 	for (uint64_t i = 0; i < n; i++)
 		pthread_join(workers[i].id, NULL);
 	print_totals(workers, n);
-	return EXIT_OK;
+	return EXIT_GOOD;
 }
 
 int bare_command(int argc, char **argv)

@@ -20,6 +20,7 @@
 #include "cell/sockstat.h"
 #include "load/storm_json.h"
 #include "load/wrk.h"
+#include "now.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -143,14 +144,6 @@ __attribute__((format(printf, 2, 3))) static bool fail(struct measurement *m, co
 		va_end(args);
 	}
 	return false;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 /* NULL: this cell is not watched. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Child processes. See child.h. */
 #include "cell/child.h"
+#include "now.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,14 +18,6 @@
 #include <unistd.h>
 
 #define WAIT_STEP_NS 5000000
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* "0,2-3"; checked by the caller's option table no further than this. */
 static bool parse_cpus(const char *text, cpu_set_t *set)

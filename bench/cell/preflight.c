@@ -348,7 +348,7 @@ static int print(json_t *checks, bool quiet)
 			       json_string_value(json_object_get(check, "text")));
 	}
 	printf("%zu fatal, %zu hints, %zu info\n", n[FATAL], n[HINT], n[INFO]);
-	return n[FATAL] ? EXIT_FAILED : EXIT_OK;
+	return n[FATAL] ? EXIT_FAILED : EXIT_GOOD;
 }
 
 static int fatal(json_t *checks)
@@ -359,7 +359,7 @@ static int fatal(json_t *checks)
 	json_array_foreach (checks, i, check)
 		if (!strcmp(json_string_value(json_object_get(check, "level")), levels[FATAL]))
 			return EXIT_FAILED;
-	return EXIT_OK;
+	return EXIT_GOOD;
 }
 
 int preflight_command(int argc, char **argv)

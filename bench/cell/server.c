@@ -3,6 +3,7 @@
 #include "cell/server.h"
 #include "option.h"
 #include "load/storm_cmd.h"
+#include "server/quantity.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -60,7 +61,7 @@ json_t *server_parse_totals(const char *line)
 		if (!value)
 			continue;
 		*value++ = '\0';
-		if (option_parse_count(value, &number))
+		if (quantity_count(value, &number))
 			json_object_set_new(totals, pair, json_integer((json_int_t)number));
 	}
 	return totals;
@@ -176,7 +177,7 @@ bool server_stop(struct server *server, char *why, size_t why_len)
 	while (child_read_line(&server->child, line, sizeof(line), STOP_LIMIT_NS) == 1)
 		;
 	ret = child_wait(&server->child, STOP_LIMIT_NS);
-	good = ret == 0 && (server->is_silent || child_exited(&server->child, EXIT_OK));
+	good = ret == 0 && (server->is_silent || child_exited(&server->child, EXIT_GOOD));
 	server_remove_folder(server);
 	if (!good) {
 		child_last_error(&server->child, said, sizeof(said));

@@ -6,6 +6,7 @@
 #include "procfile.h"
 #include "load/progress.h"
 #include "load/storm_json.h"
+#include "server/quantity.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -73,8 +74,8 @@ bool storm_parse_address(const char *text, struct sockaddr_in *address)
 	char host[INET_ADDRSTRLEN];
 	uint64_t port;
 
-	if (!colon || (size_t)(colon - text) >= sizeof(host) ||
-	    !option_parse_count(colon + 1, &port) || port < 1 || port > 65535)
+	if (!colon || (size_t)(colon - text) >= sizeof(host) || !quantity_count(colon + 1, &port) ||
+	    port < 1 || port > 65535)
 		return false;
 	snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
 	if (!strcmp(host, "localhost"))
@@ -134,7 +135,7 @@ static int drive(const struct storm_options *options, const struct storm_load *l
 			result.failed, result.started,
 			result.n_errors ? result.error[0].phase : "?",
 			result.n_errors ? result.error[0].reason : "?");
-	return good && result.good && !result.failed ? EXIT_OK : EXIT_FAILED;
+	return good && result.good && !result.failed ? EXIT_GOOD : EXIT_FAILED;
 }
 
 int storm_command(int argc, char **argv)

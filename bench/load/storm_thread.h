@@ -8,6 +8,7 @@
 
 #include "load/http_check.h"
 #include "load/storm.h"
+#include "now.h"
 
 #include <liburing.h>
 #include <pthread.h>
@@ -118,14 +119,6 @@ struct storm {
 	char why[256];
 	struct thread *threads;
 };
-
-static inline uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* Begins a connection in a free slot; the SQ must have room for SQES_PER_CHAIN. */
 void conn_start(struct thread *thread, unsigned int slot, uint64_t intended_ns);

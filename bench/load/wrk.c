@@ -3,6 +3,7 @@
 #include "load/wrk.h"
 #include "cell/child.h"
 #include "option.h"
+#include "now.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -25,14 +26,6 @@ void wrk_parse_line(const char *line, struct wrk_result *r)
 		   ", timeout %" SCNu64,
 		   &connect, &read, &write, &timeout) == 4)
 		r->socket_errors = connect + read + write + timeout;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 bool wrk_run(const struct storm_options *o, uint64_t duration_ns, const char *cpus,
@@ -63,7 +56,7 @@ bool wrk_run(const struct storm_options *o, uint64_t duration_ns, const char *cp
 	while ((ret = child_read_line(&child, line, sizeof(line), duration_ns + EXTRA_NS)) == 1)
 		wrk_parse_line(line, result);
 	ret = ret ? ret : child_wait(&child, EXTRA_NS);
-	if (ret < 0 || !child_exited(&child, EXIT_OK) || result->requests_per_s <= 0) {
+	if (ret < 0 || !child_exited(&child, EXIT_GOOD) || result->requests_per_s <= 0) {
 		child_kill(&child);
 		child_describe_end(&child, end, sizeof(end));
 		snprintf(why, why_len, "wrk gave no result: %s", ret < 0 ? strerror(-ret) : end);

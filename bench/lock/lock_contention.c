@@ -17,6 +17,7 @@
 #ifdef WITH_BPF
 
 #include "lock_contention.skel.h"
+#include "now.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -36,14 +37,6 @@ static int say_nothing(enum libbpf_print_level level, const char *format, va_lis
 	(void)format;
 	(void)args;
 	return 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static void *quarrel(void *arg)

@@ -83,7 +83,7 @@ static int print_waits(struct lock_instrument *instrument)
 		perror("accept-bench waits: cannot write the result");
 		return EXIT_FAILED;
 	}
-	return EXIT_OK;
+	return EXIT_GOOD;
 }
 
 static int watch(struct lock_instrument *instrument, pid_t pid)

@@ -15,5 +15,5 @@ int experiments_command(int argc, char **argv)
 	for (size_t i = 0; i < n_experiments; i++)
 		printf("| `%s` | %s | %s |\n", experiments[i].name, experiments[i].varies,
 		       experiments[i].answers);
-	return EXIT_OK;
+	return EXIT_GOOD;
 }

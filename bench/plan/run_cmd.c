@@ -12,6 +12,7 @@
 #include "report/stats.h"
 #include "load/storm_cmd.h"
 #include "load/storm_json.h"
+#include "now.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -214,14 +215,6 @@ static enum cell_outcome run_watched_or_not(struct run *run, const struct cell *
 	return outcome;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* ---- the peak ---- */
 
 static double rate_of(json_t *record)
@@ -386,7 +379,7 @@ static int measure_all(struct run *run, const struct matrix *matrix)
 		run->n_ok, run->n_failed, run->n_skipped, run->n_resumed,
 		interrupted ? "; interrupted, go on with --resume" : "");
 	say_pairs(run);
-	return run->n_failed || interrupted ? EXIT_FAILED : EXIT_OK;
+	return run->n_failed || interrupted ? EXIT_FAILED : EXIT_GOOD;
 }
 
 static int run_matrix(struct run *run)

@@ -228,7 +228,7 @@ static int conclude(struct comparison *c)
 	}
 	printf(agree ? "The two runs agree within their own intervals.\n"
 		     : "The two runs do not agree within their own intervals.\n");
-	return agree ? EXIT_OK : EXIT_FAILED;
+	return agree ? EXIT_GOOD : EXIT_FAILED;
 }
 
 static int compare(const struct report_data *a, const struct report_data *b)

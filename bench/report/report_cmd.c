@@ -31,13 +31,13 @@ static int write_through(const char *path, const char *text, size_t len)
 	written = fwrite(text, 1, len, out) == len;
 	if (fclose(out) || !written)
 		return complain("write", path);
-	return EXIT_OK;
+	return EXIT_GOOD;
 }
 
 /* Beside the old file first, then in its place: a reader sees the old one or the new one, whole. */
 static int write_file(const char *path, const char *text, size_t len)
 {
-	int code = EXIT_OK, fd;
+	int code = EXIT_GOOD, fd;
 	struct stat there;
 	char *temporary;
 	mode_t mask;
@@ -63,11 +63,11 @@ static int write_file(const char *path, const char *text, size_t len)
 	fchmod(fd, 0666 & ~mask);
 	if (fwrite(text, 1, len, out) != len || fflush(out) || fsync(fd))
 		code = complain("write", temporary);
-	if (fclose(out) && code == EXIT_OK)
+	if (fclose(out) && code == EXIT_GOOD)
 		code = complain("write", temporary);
-	if (code == EXIT_OK && rename(temporary, path))
+	if (code == EXIT_GOOD && rename(temporary, path))
 		code = complain("rename to", path);
-	if (code != EXIT_OK)
+	if (code != EXIT_GOOD)
 		unlink(temporary);
 	free(temporary);
 	return code;
@@ -134,7 +134,7 @@ static int make_plots(struct report *report, const char *folder)
 		if (ret < 0)
 			return EXIT_FAILED;
 	}
-	return EXIT_OK;
+	return EXIT_GOOD;
 }
 
 /* All of it in memory first: when something cannot be made, nothing is written. */
@@ -154,7 +154,7 @@ static int make(struct report *report)
 		return EXIT_FAILED;
 	}
 	report_sort(report->records, &report->data);
-	if (files->charts && make_plots(report, files->charts) != EXIT_OK)
+	if (files->charts && make_plots(report, files->charts) != EXIT_GOOD)
 		return EXIT_FAILED;
 	out = begin(report, "", files->out);
 	if (json_array_size(report->records))
@@ -169,7 +169,7 @@ static int make(struct report *report)
 		report_page(out, &report->data, files);
 		fclose(out);
 	}
-	return EXIT_OK;
+	return EXIT_GOOD;
 }
 
 static bool same_file(const char *a, const char *b)
@@ -208,9 +208,9 @@ static bool overwrites_input(const struct report *report)
 
 static int write_all(const struct report *report)
 {
-	int code = EXIT_OK;
+	int code = EXIT_GOOD;
 
-	for (size_t i = 0; i < report->n && code == EXIT_OK; i++)
+	for (size_t i = 0; i < report->n && code == EXIT_GOOD; i++)
 		code = write_file(report->product[i].path, report->product[i].text,
 				  report->product[i].len);
 	return code;
@@ -286,7 +286,7 @@ bool report_read(const char *command, const char *path, json_t *records, json_t 
 static int report_records(const struct report_files *files)
 {
 	struct report *report = calloc(1, sizeof(*report));
-	int code = EXIT_OK;
+	int code = EXIT_GOOD;
 
 	if (!report)
 		abort();
@@ -297,12 +297,12 @@ static int report_records(const struct report_files *files)
 	report->files.flame_summaries = report_flames_read(files->flames);
 	if (!report->files.flame_summaries)
 		code = EXIT_FAILED;
-	for (size_t i = 0; i < files->n_in && code == EXIT_OK; i++)
+	for (size_t i = 0; i < files->n_in && code == EXIT_GOOD; i++)
 		if (!report_read("report", files->in[i], report->records, report->opcode))
 			code = EXIT_FAILED;
-	if (code == EXIT_OK)
+	if (code == EXIT_GOOD)
 		code = make(report);
-	if (code == EXIT_OK && !overwrites_input(report))
+	if (code == EXIT_GOOD && !overwrites_input(report))
 		code = write_all(report);
 	else
 		code = EXIT_FAILED;

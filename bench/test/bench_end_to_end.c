@@ -66,7 +66,7 @@ static int check_record(json_t *record)
 	if (reason && (strstr(reason, "exit code 77") || strstr(reason, "cannot start ") ||
 		       strstr(reason, "of its own take haproxy 3.5"))) {
 		printf("skipped: %s\n", reason);
-		return TEST_SKIPPED;
+		return EXIT_SKIPPED;
 	}
 	CHECK(!strcmp(outcome, "ok"), ": %s", reason ? reason : "");
 	CHECK(json_integer_value(json_object_get(storm, "good")) == 2000);

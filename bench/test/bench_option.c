@@ -57,7 +57,7 @@ static const struct {
 	{ "--count", "99999999999G" },
 	{ "--count", "ten" },
 	{ "--time", "5" },
-	{ "--time", "5h" },
+	{ "--time", "5d" },
 	{ "--time", "61s" },
 	{ "--time", "-1s" },
 	{ "--time", "s" },
@@ -83,14 +83,13 @@ static const struct {
 int main(void)
 {
 	struct values v;
-	uint64_t n;
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		CHECK(parse(&v, refused[i].option, refused[i].value) == EXIT_USAGE, ": %s %s",
 		      refused[i].option, refused[i].value ? refused[i].value : "");
 
 	CHECK(parse(&v, NULL, NULL) == OPTION_GO_ON);
-	CHECK(parse(&v, "--help", NULL) == EXIT_OK);
+	CHECK(parse(&v, "--help", NULL) == EXIT_GOOD);
 	CHECK(parse(&v, "--flag", NULL) == OPTION_GO_ON && v.flag);
 	CHECK(parse(&v, "--count", "5k") == OPTION_GO_ON && v.count == 5000);
 	CHECK(parse(&v, "--count=1", NULL) == OPTION_GO_ON && v.count == 1);
@@ -103,8 +102,5 @@ int main(void)
 	CHECK(parse(&v, "--counts", "1,2,64") == OPTION_GO_ON && v.counts.n == 3 &&
 	      v.counts.item[2] == 64);
 	CHECK(parse(&v, "--texts=a", "--texts=b") == OPTION_GO_ON && v.texts.n == 2);
-	CHECK(option_parse_count("18446744073709551615", &n) && n == UINT64_MAX);
-	CHECK(!option_parse_count("18446744073709551616", &n));
-	CHECK(!option_parse_time("18446744073709551615s", &n));
 	return check_end();
 }

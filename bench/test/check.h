@@ -3,10 +3,10 @@
 #ifndef BENCH_TEST_CHECK_H
 #define BENCH_TEST_CHECK_H
 
+#include "server/exit_codes.h"
+
 #include <stdbool.h>
 #include <stdio.h>
-
-#define TEST_SKIPPED 77
 
 extern int check_failures;
 

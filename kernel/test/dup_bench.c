@@ -454,7 +454,7 @@ static void wait_for_all(atomic_uint *counter, unsigned count)
 	while (atomic_load(counter) < count) {
 		if (waitpid(-1, NULL, WNOHANG) > 0) {
 			fprintf(stderr, "dup_bench: a process ended before its time\n");
-			_exit(EXIT_BAD); /* the others die with it */
+			_exit(EXIT_FAILED); /* the others die with it */
 		}
 		sleep_us(500);
 	}
@@ -493,7 +493,7 @@ static void run_cell_alone(const struct cell *cell, unsigned ms)
 		MUST(wait(&status));
 		bad |= status;
 	}
-	_exit(bad ? EXIT_BAD : EXIT_GOOD);
+	_exit(bad ? EXIT_FAILED : EXIT_GOOD);
 }
 
 static void run_cell(const struct cell *cell, unsigned ms)
@@ -510,7 +510,7 @@ static void run_cell(const struct cell *cell, unsigned ms)
 	if (status) {
 		fprintf(stderr, "dup_bench: %s with %u processes failed; why stands above\n",
 			cell->method->name, cell->processes);
-		exit(EXIT_BAD);
+		exit(EXIT_FAILED);
 	}
 }
 
@@ -832,7 +832,7 @@ out:
 			"dup_bench: in %u of %u windows a process was without its CPU, in %d tries each: "
 			"the machine has other things to do; the records say so\n",
 			bad, measured, MAX_TRIES);
-	return measured ? EXIT_GOOD : EXIT_SKIP;
+	return measured ? EXIT_GOOD : EXIT_SKIPPED;
 }
 
 /* ---- this machine ---- */

@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 	child = (pid_t)MUST(fork());
 	if (child == 0) {
 		execl("/proc/self/exe", argv[0], "after-exec", (char *)NULL);
-		_exit(EXIT_BAD);
+		_exit(EXIT_FAILED);
 	}
 	MUST(waitpid(child, &status, 0));
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the executed program: status %#x",

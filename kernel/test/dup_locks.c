@@ -223,7 +223,7 @@ int main(void)
 	test_start("dup_locks");
 	if (!read_lock_stat().known) {
 		printf("dup_locks: no /proc/lock_stat here\n");
-		return EXIT_SKIP;
+		return EXIT_SKIPPED;
 	}
 	ring_open(&ring, 2 * CONNECTIONS, 0);
 	slots_register(&ring, 2 * CONNECTIONS);

@@ -172,7 +172,7 @@ static void duplicate(enum way way, int from, int to)
 	result = carry_out(way, fd);
 	CHECK(result >= 0, "%s: %s", way_names[way], res_name(result));
 	io_uring_queue_exit(&ring);
-	_exit(result == FD_TARGET ? EXIT_GOOD : EXIT_BAD);
+	_exit(result == FD_TARGET ? EXIT_GOOD : EXIT_FAILED);
 }
 
 struct duplicator {
@@ -271,7 +271,7 @@ int main(void)
 	MUST(mkdtemp(cgroup_root) ? 0 : -1);
 	if (mount("net_cls", cgroup_root, "cgroup", 0, "net_cls") < 0) {
 		printf("dup_receive: no net_cls controller: %s\n", strerror(errno));
-		return EXIT_SKIP;
+		return EXIT_SKIPPED;
 	}
 	make_class("made", CLASS_MADE);
 	make_class("receives", CLASS_RECEIVES);
@@ -280,7 +280,7 @@ int main(void)
 		if (class < 0) {
 			printf("dup_receive: sock_diag does not tell the class of a socket\n");
 			umount2(cgroup_root, MNT_DETACH);
-			return EXIT_SKIP;
+			return EXIT_SKIPPED;
 		}
 		CHECK(class == expected[way], "%s: class %#lx, not %#lx", way_names[way], class,
 		      expected[way]);

@@ -200,7 +200,7 @@ int main(void)
 	slots_register(&ring, SLOTS);
 	before_fd = file_make(ID_BEFORE);
 	if (!hook_attach())
-		return EXIT_SKIP;
+		return EXIT_SKIPPED;
 	what_install_does(0);
 	what_install_does(IOSQE_ASYNC);
 	a_slot(0);
@@ -216,7 +216,7 @@ int main(void)
 {
 	test_start("dup_security");
 	printf("dup_security: libbpf was missing when this was built\n");
-	return EXIT_SKIP;
+	return EXIT_SKIPPED;
 }
 
 #endif

@@ -75,13 +75,13 @@ int main(void)
 	CHECK(code == EXIT_GOOD, "a good test ends with %d: %s", code, out);
 
 	code = run(bad_skipped_good, out, sizeof(out));
-	CHECK(code == EXIT_BAD, "a test with a bad part ends with %d: %s", code, out);
+	CHECK(code == EXIT_FAILED, "a test with a bad part ends with %d: %s", code, out);
 	CHECK(strstr(out, "inner, fails: 1 checks, 1 failed"), "of the bad part: %s", out);
 	CHECK(strstr(out, "inner, skips: skipped: meant"), "of the skipped part: %s", out);
 	CHECK(strstr(out, "inner, passes: 1 checks, 0 failed"), "of the part after it: %s", out);
 	CHECK(strstr(out, "inner: 2 checks, 1 failed"), "of the whole: %s", out);
 
 	code = run(good_then_skipped, out, sizeof(out));
-	CHECK(code == EXIT_SKIP, "a test with a skipped part ends with %d: %s", code, out);
+	CHECK(code == EXIT_SKIPPED, "a test with a skipped part ends with %d: %s", code, out);
 	return test_end();
 }

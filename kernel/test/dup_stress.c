@@ -563,7 +563,7 @@ static void run_epoch(unsigned epoch)
 	for (unsigned i = 0; i < threads; i++)
 		leave_in_flight(&workers[i]);
 	fflush(stdout);
-	_exit(all_ended ? EXIT_GOOD : EXIT_BAD);
+	_exit(all_ended ? EXIT_GOOD : EXIT_FAILED);
 }
 
 static unsigned long number(const char *option, const char *text, unsigned long least,

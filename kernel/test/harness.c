@@ -64,7 +64,7 @@ static void needs_dup(void)
 	printf("%s: no IORING_OP_DUP in Linux %s (opcode %d is asked for; cmake -DDUP_OPCODE=N)\n",
 	       test_name, host.release, OP_DUP);
 	/* a kernel built here that lacks it is a failure, not a reason to skip */
-	exit(strstr(host.release, "-dup-") ? EXIT_BAD : EXIT_SKIP);
+	exit(strstr(host.release, "-dup-") ? EXIT_FAILED : EXIT_SKIPPED);
 }
 
 void test_start(const char *name)
@@ -93,17 +93,17 @@ bool kernel_has_exchange(void)
 void test_skip(const char *why)
 {
 	printf("%s: skipped: %s\n", test_name, why);
-	exit(EXIT_SKIP);
+	exit(EXIT_SKIPPED);
 }
 
 int test_end(void)
 {
 	printf("%s: %lu checks, %lu failed\n", test_name, checks, failures);
 	if (failures)
-		return EXIT_BAD;
+		return EXIT_FAILED;
 	if (parts_skipped)
-		return EXIT_SKIP;
-	return checks ? EXIT_GOOD : EXIT_BAD;
+		return EXIT_SKIPPED;
+	return checks ? EXIT_GOOD : EXIT_FAILED;
 }
 
 void test_child(void)
@@ -113,7 +113,7 @@ void test_child(void)
 
 int test_result(void)
 {
-	return failures ? EXIT_BAD : EXIT_GOOD;
+	return failures ? EXIT_FAILED : EXIT_GOOD;
 }
 
 void test_alone(void (*setup)(void), void (*function)(void), const char *name)
@@ -131,7 +131,7 @@ void test_alone(void (*setup)(void), void (*function)(void), const char *name)
 		exit(test_end());
 	}
 	MUST(waitpid(child, &status, 0));
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED)
 		parts_skipped++;
 	else
 		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: status %#x", name,
@@ -152,7 +152,7 @@ static void say_failure(const char *file, int line, const char *what, const char
 	funlockfile(stdout);
 	if (impatient()) {
 		fflush(stdout);
-		_exit(EXIT_BAD);
+		_exit(EXIT_FAILED);
 	}
 }
 
@@ -192,7 +192,7 @@ long must_(long result, const char *file, int line, const char *what)
 	if (result >= 0)
 		return result;
 	printf("%s: cannot go on: %s:%d: %s: %s\n", test_name, file, line, what, strerror(error));
-	exit(EXIT_BAD);
+	exit(EXIT_FAILED);
 }
 
 const char *res_name(int res)
@@ -248,7 +248,7 @@ int ring_reap(struct io_uring *ring, uint64_t *user_data)
 	if (res == -ETIME) {
 		printf("%s: cannot go on: no completion within %llu s\n", test_name,
 		       (unsigned long long)wait_ms() / 1000);
-		exit(EXIT_BAD);
+		exit(EXIT_FAILED);
 	}
 	MUST(res);
 	res = cqe->res;

@@ -15,15 +15,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "dup.h" /* server/dup.h: for the opcode's number, and for nothing else */
+/* Of the server: the opcode's number and the exit codes, and nothing else. */
+#include "dup.h"
+#include "exit_codes.h"
 
 #define OP_DUP	       OP_DUP_NUMBER
 #define DUP_NO_CLOEXEC (1U << 0)
 #define DUP_OLD_FIXED  (1U << 1)
 #define DUP_NEW_FIXED  (1U << 2)
 #define SLOT_ALLOC     ((int)~0U)
-
-enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2, EXIT_SKIP = 77 };
 
 /* one DUP as an application would ask for it */
 struct dup {
