@@ -363,8 +363,11 @@ def test_dropped_in_a_crowd():
         return
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--max-conns", "100", "--protocol", "echo",
                 environment={"ACCEPT_SERVER_DROP": "recv:3,send:7,accept:5"}) as s:
-        lost = 0
-        for _ in range(60):
+        lost = rounds = 0
+        # How many it takes depends on the path: what is lost before its first receive drops none of that.
+        while s.now()["cq_overflows"] <= 1200:
+            check(rounds < 300, f"only {s.now()['cq_overflows']} were dropped")
+            rounds += 1
             clients = [s.connect() for _ in range(50)]
             for i, c in enumerate(clients):
                 data = b"%d" % i
@@ -376,9 +379,8 @@ def test_dropped_in_a_crowd():
                 except ConnectionError:
                     lost += 1
                 c.close()
-        check(0 < lost < 2900, f"{lost} of 3000 lost")
+        check(0 < lost < 49 * rounds, f"{lost} of {50 * rounds} lost")
         eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
-        check(s.now()["cq_overflows"] > 1200, "not enough was dropped")
         check(s.now()["no_buffers"] == 0, "buffers are lost")
 
 
