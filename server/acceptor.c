@@ -6,97 +6,116 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "listener.h"
 #include "message.h"
+#include "serve.h"
+#include "worker.h"
 
 enum {
-	ACCEPT_PAUSE_MS = 100, /* after running out of descriptors or memory */
-	CROWDED_MS = 1000,     /* having been full, accept one at a time for at least as long */
-	SHED_LOOKS = 64,       /* idle connections that are looked at to find one to end */
-	SAY_AGAIN_MS = 10000,  /* the same complaint is repeated at most this often */
+	PAUSE_MS = 100,	    /* after running out of descriptors or memory */
+	WAS_FULL_MS = 1000, /* having been full, accept one at a time for at least as long */
+	SHED_LOOKS = 64,    /* idle connections that are looked at to find one to end */
 };
 
-/* Nobody waits for it: no completion if it works. */
-static void release(struct worker *w, int descriptor)
+bool acceptor_init(struct worker *w)
 {
-	struct io_uring_sqe *sqe = ring_sqe(&w->ring);
+	const struct worker_config *config = &w->config;
+	struct acceptor *a = &w->acceptor;
 
-	io_uring_sqe_set_data64(sqe, user_data(OP_RELEASE, (uint32_t)descriptor));
-	if (w->path->accepts_slots)
-		io_uring_prep_close_direct(sqe, (unsigned)descriptor);
-	else
-		io_uring_prep_close(sqe, descriptor);
-	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	a->listener = config->shared_listener;
+	if (a->listener < 0)
+		a->listener =
+			listener_open(config->options, true, config->path->nonblocking_listener,
+				      config->listener_tag);
+	return a->listener >= 0;
 }
 
-void worker_close_slot(struct worker *w, int slot)
+/* What has been taken from the queue last was the last. */
+static void close_listener(struct worker *w)
 {
-	release(w, slot);
+	struct acceptor *a = &w->acceptor;
+
+	if (a->listener < 0)
+		return;
+	if (a->listener != w->config.shared_listener)
+		close(a->listener);
+	else if (__atomic_sub_fetch(w->config.listener_users, 1, __ATOMIC_ACQ_REL) == 0)
+		shutdown(a->listener, SHUT_RD); /* for good, also where another table has it */
+	a->listener = -1;
 }
 
-void acceptor_release_error(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
-{
-	(void)none;
-	if (request_verdict(OP_RELEASE, -cqe->res) == AGAIN)
-		release(w, (int)user_data_id(cqe->user_data));
-}
-
-void acceptor_end_refused(struct worker *w, struct conn *c)
-{
-	release(w, w->path->accepts_slots ? c->slot : c->fd);
-	worker_conn_end(w, c);
-}
+/* ---- a connection ---------------------------------------------------------------------------- */
 
 /* No place is free. One burst of a multishot accept can overshoot. */
 static void refuse(struct worker *w, int descriptor)
 {
-	bool http = w->options->protocol == PROTOCOL_HTTP;
+	bool http = w->config.options->protocol == PROTOCOL_HTTP;
 	struct conn *c = http ? conn_begin_spare(&w->conns) : NULL;
 
 	count(w->counters.refused);
 	if (!c) {
-		release(w, descriptor); /* without a word */
+		serve_release(w, descriptor); /* without a word */
 		return;
 	}
-	if (w->path->accepts_slots)
+	if (w->config.path->accepts_slots)
 		c->slot = descriptor;
 	else
 		c->fd = descriptor;
-	worker_refuse(w, c);
+	serve_refuse(w, c);
 }
 
-void worker_accepted(struct worker *w, int descriptor)
+void acceptor_accepted(struct worker *w, int descriptor)
 {
-	struct conn *c = worker_conn_begin(w);
+	struct conn *c = conn_begin(&w->conns, w->clock.now_ms);
 
 	count(w->counters.accepts);
 	if (c)
-		w->path->accepted(w, c, descriptor);
+		w->config.path->accepted(w, c, descriptor);
 	else
 		refuse(w, descriptor);
-}
-
-void worker_close_listener(struct worker *w)
-{
-	if (w->listener < 0)
-		return;
-	if (w->listener != w->shared_listener)
-		close(w->listener);
-	else if (__atomic_sub_fetch(w->listener_users, 1, __ATOMIC_ACQ_REL) == 0)
-		shutdown(w->listener, SHUT_RD); /* for good, also where another table has it */
-	w->listener = -1;
 }
 
 /* Out of descriptors or memory: wait, and do not fill the log while it lasts. */
 static void pause_accept(struct worker *w, int error)
 {
+	struct acceptor *a = &w->acceptor;
+
 	count(w->counters.accept_pauses);
-	w->accept_resume_ms = w->now_ms + ACCEPT_PAUSE_MS;
-	if (w->accept_said_ms && w->now_ms - w->accept_said_ms < SAY_AGAIN_MS)
-		return;
-	w->accept_said_ms = w->now_ms;
-	say("worker %u: accept: %s with %u connections open; waiting (see ulimit -n, --max-conns)",
-	    w->index, strerror(-error), w->conns.used);
+	a->resume_ms = w->clock.now_ms + PAUSE_MS;
+	if (say_again(&a->said_ms, w->clock.now_ms))
+		say("worker %u: accept: %s with %u connections open; waiting (see ulimit -n, "
+		    "--max-conns)",
+		    w->config.index, strerror(-error), w->conns.used);
 }
+
+/* Before Linux 6.10 no accept could be told not to wait: EINVAL. */
+static bool ends_drain(const struct worker *w, int error)
+{
+	return w->drain.active && (error == -EAGAIN || error == -EINVAL);
+}
+
+bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe)
+{
+	return user_data_op(cqe->user_data) == OP_ACCEPT && ends_drain(w, cqe->res);
+}
+
+void acceptor_failed(struct worker *w, int error)
+{
+	enum verdict verdict = request_verdict(OP_ACCEPT, -error);
+
+	if (error == -ECANCELED)
+		return;
+	if (error != -EAGAIN)
+		count(w->counters.accept_errors);
+	if (ends_drain(w, error))
+		close_listener(w); /* what was queued has been taken */
+	else if (verdict == WAIT)
+		pause_accept(w, error);
+	else if (verdict == FATAL)
+		die("worker %u: accept: %s", w->config.index, strerror(-error));
+}
+
+/* ---- no memory in the kernel ----------------------------------------------------------------- */
 
 /*
  * Ends C's receive here and now, without a request, and without a wait: its completion leads to the
@@ -104,9 +123,7 @@ static void pause_accept(struct worker *w, int error)
  */
 static bool shed(struct worker *w, struct conn *c)
 {
-	struct io_uring_sync_cancel_reg cancel = { .addr = worker_user_data(w, OP_RECV, c) };
-
-	if (c->state != CONN_RECEIVING || io_uring_register_sync_cancel(&w->ring.uring, &cancel))
+	if (c->state != CONN_RECEIVING || ring_cancel_now(&w->ring, OP_RECV, c->id))
 		return false;
 	conn_expire(&w->conns, c);
 	c->cancelled = true;
@@ -117,133 +134,135 @@ static bool shed(struct worker *w, struct conn *c)
 void acceptor_shed(void *worker)
 {
 	struct worker *w = worker;
-	uint32_t i = w->conns.head[LIMIT_IDLE];
+	uint32_t place = w->conns.head[LIMIT_IDLE];
 	unsigned looked_at;
 
 	pause_accept(w, -ENOMEM);
-	for (looked_at = 0; looked_at < SHED_LOOKS && i != NO_CONN; looked_at++) {
-		struct conn *c = &w->conns.conns[i];
+	for (looked_at = 0; looked_at < SHED_LOOKS && place != NO_CONN; looked_at++) {
+		struct conn *c = &w->conns.conns[place];
 
-		i = c->next;
+		place = c->next;
 		if (shed(w, c))
 			return;
 	}
 }
 
-/* Before Linux 6.10 no accept could be told not to wait: EINVAL. */
-static bool ends_drain(const struct worker *w, int error)
+/* ---- when ------------------------------------------------------------------------------------ */
+
+void acceptor_check_full(struct worker *w)
 {
-	return w->draining && (error == -EAGAIN || error == -EINVAL);
-}
+	uint32_t used = w->conns.used, max = w->config.max_conns;
+	struct acceptor *a = &w->acceptor;
 
-bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe)
-{
-	return user_data_op(cqe->user_data) == OP_ACCEPT && ends_drain(w, cqe->res);
-}
-
-void worker_accept_failed(struct worker *w, int error)
-{
-	enum verdict verdict = request_verdict(OP_ACCEPT, -error);
-
-	if (error == -ECANCELED)
-		return;
-	if (error != -EAGAIN)
-		count(w->counters.accept_errors);
-	if (ends_drain(w, error))
-		worker_close_listener(w); /* what was queued has been taken */
-	else if (verdict == WAIT)
-		pause_accept(w, error);
-	else if (verdict == FATAL)
-		die("worker %u: accept: %s", w->index, strerror(-error));
-}
-
-/* Full is full until an eighth has ended, except in a drain, where nobody new comes behind. */
-bool worker_wants_accept(struct worker *w)
-{
-	uint32_t used = w->conns.used, max = w->max_conns;
-
-	if (used >= max && !w->accept_full)
+	if (used >= max && !a->full)
 		count(w->counters.accept_pauses);
 	if (used >= max)
-		w->accept_full = true;
-	else if (used < max - max / 8 || w->draining)
-		w->accept_full = false;
-	if (w->accept_full) {
-		w->crowded = true;
-		w->crowded_until_ms = w->now_ms + CROWDED_MS;
+		a->full = true;
+	else if (used < max - max / 8 || w->drain.active)
+		a->full = false;
+	if (a->full) {
+		a->was_full = true;
+		a->was_full_until_ms = w->clock.now_ms + WAS_FULL_MS;
 	}
-	return w->listener >= 0 && !w->accept_full && w->now_ms >= w->accept_resume_ms;
 }
 
-static void cancel_accept(struct worker *w)
+bool acceptor_may_accept(const struct worker *w)
 {
-	struct io_uring_sqe *sqe = worker_sqe(w, OP_CANCEL_ACCEPT, NULL);
-	enum op op = w->path->readable ? OP_LISTEN : OP_ACCEPT;
+	const struct acceptor *a = &w->acceptor;
 
-	w->accept_cancelled = true;
-	io_uring_prep_cancel64(sqe, worker_user_data(w, op, NULL), 0);
+	return a->listener >= 0 && !a->full && w->clock.now_ms >= a->resume_ms;
+}
+
+/* The request that is in flight while the worker accepts. */
+static enum op accept_op(const struct worker *w)
+{
+	return w->config.path->readable ? OP_LISTEN : OP_ACCEPT;
+}
+
+static void cancel(struct worker *w)
+{
+	struct io_uring_sqe *sqe = ring_request(&w->ring, OP_CANCEL_ACCEPT, w->ring.epoch);
+
+	w->acceptor.cancelled = true;
+	io_uring_prep_cancel64(sqe, user_data(accept_op(w), w->ring.epoch), 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
-void acceptor_cancel_error(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
-{
-	(void)none;
-	if (request_verdict(OP_CANCEL_ACCEPT, -cqe->res) == AGAIN)
-		w->accept_cancelled = false;
-}
-
 /*
- * Once per pass. Connections that are not accepted wait in the backlog: that is back-pressure.
- * A drain ends the request in flight, then takes what is queued with requests that do not wait,
- * until worker_accept_failed(-EAGAIN) closes the listener.
+ * Connections that are not accepted wait in the backlog: that is back-pressure. A drain ends the
+ * request in flight, then takes what is queued with requests that do not wait, until
+ * acceptor_failed(-EAGAIN) closes the listener.
  */
-void acceptor_steer(struct worker *w)
+void acceptor_update(struct worker *w)
 {
-	bool wanted = worker_wants_accept(w) && w->recovery == RECOVERY_NONE;
+	struct acceptor *a = &w->acceptor;
+	bool wanted;
 
+	acceptor_check_full(w);
+	wanted = acceptor_may_accept(w) && !a->held;
 	/*
-	 * Time alone does not end a crowd, for this thread may have been kept from running. But an
-	 * accept that was submitted and still waits has found the queue empty.
+	 * Time alone does not tell that the queue is short again, for this thread may have been kept
+	 * from running. But an accept that was submitted and still waits has found it empty.
 	 */
-	if (w->accepting && w->now_ms >= w->crowded_until_ms)
-		w->crowded = false;
-	if (w->accepting && !w->accept_cancelled && (!wanted || w->draining)) {
-		cancel_accept(w);
-	} else if (wanted && !w->accepting) {
-		if (!w->draining)
+	if (a->armed && w->clock.now_ms >= a->was_full_until_ms)
+		a->was_full = false;
+	if (a->armed && !a->cancelled && (!wanted || w->drain.active)) {
+		cancel(w);
+	} else if (wanted && !a->armed) {
+		if (!w->drain.active)
 			count(w->counters.accept_rearms);
-		w->accepting = true;
-		w->accept_cancelled = w->draining; /* such a request ends by itself */
-		w->path->arm(w);
+		a->armed = w->config.path->arm(w);
+		a->cancelled = a->armed && w->drain.active; /* such a request ends by itself */
 	}
 }
 
-/* Or did it end a request that has been given up after dropped completions? */
-static bool of_this_round(const struct worker *w, const struct io_uring_cqe *cqe)
+void acceptor_hold(struct worker *w)
 {
-	return user_data_id(cqe->user_data) == w->round;
+	struct acceptor *a = &w->acceptor;
+
+	ring_cancel_now(&w->ring, accept_op(w), w->ring.epoch);
+	a->armed = a->cancelled = false;
+	a->held = true;
 }
 
-void acceptor_accept(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+void acceptor_resume(struct worker *w)
 {
-	(void)c;
+	w->acceptor.held = false;
+}
+
+/* ---- completions ----------------------------------------------------------------------------- */
+
+void acceptor_completed(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
+{
+	struct acceptor *a = &w->acceptor;
+
+	(void)none;
 	/* Without F_MORE the multishot request is over, whatever the result: re-arm it once. */
-	if (!(cqe->flags & IORING_CQE_F_MORE) && of_this_round(w, cqe))
-		w->accepting = w->accept_cancelled = false;
+	if (!(cqe->flags & IORING_CQE_F_MORE) && ring_is_current(&w->ring, cqe))
+		a->armed = a->cancelled = false;
 	if (cqe->res >= 0)
-		worker_accepted(w, cqe->res);
+		acceptor_accepted(w, cqe->res);
 	else
-		worker_accept_failed(w, cqe->res);
+		acceptor_failed(w, cqe->res);
 }
 
-void acceptor_listen(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
+void acceptor_readable(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 {
-	(void)c;
-	if (!of_this_round(w, cqe))
+	struct acceptor *a = &w->acceptor;
+
+	(void)none;
+	if (!ring_is_current(&w->ring, cqe))
 		return;
-	w->accepting = w->accept_cancelled = false;
+	a->armed = a->cancelled = false;
 	if (cqe->res >= 0)
-		w->path->readable(w);
+		w->config.path->readable(w);
 	else
-		worker_accept_failed(w, cqe->res);
+		acceptor_failed(w, cqe->res);
+}
+
+void acceptor_cancel_failed(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
+{
+	(void)none;
+	if (request_verdict(OP_CANCEL_ACCEPT, -cqe->res) == AGAIN)
+		w->acceptor.cancelled = false;
 }

@@ -2,29 +2,66 @@
 /*
  * When a worker accepts and when it does not: arming the accept request once, ending it while the
  * server is full or out of descriptors, taking what is queued before a drain closes the listener.
- * How a connection is accepted is the path's business (accept.h).
+ * How a connection is accepted is the path's business (accept/accept.h).
  */
 #ifndef SERVER_ACCEPTOR_H
 #define SERVER_ACCEPTOR_H
 
-#include "worker.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-/* Once per pass: starts or ends accepting, as the worker's state asks for. */
-void acceptor_steer(struct worker *w);
+struct conn;
+struct io_uring_cqe;
+struct worker;
 
-/* The ring's shed(): the kernel has no memory. Accepts less, and ends the longest idle. */
+struct acceptor {
+	int listener;		    /* -1 once a drain has closed it */
+	bool armed;		    /* an OP_ACCEPT or OP_LISTEN is in flight */
+	bool cancelled;		    /* and has been asked to end, or will end by itself */
+	bool held;		    /* nothing is armed until acceptor_resume() */
+	bool full;		    /* --max-conns was reached; not yet below 7/8 of it again */
+	bool was_full;		    /* not long ago, so many may be queued: accept one at a time */
+	uint64_t was_full_until_ms; /* at least */
+	uint64_t resume_ms;	    /* accepting ran out of something; not before this */
+	uint64_t said_ms;	    /* when that was last said; 0: never */
+};
+
+/* Opens the listener, or takes the shared one. False: the reason has been said. */
+bool acceptor_init(struct worker *w);
+
+/* Once per pass: arms the accept request, or cancels it, as the worker's state asks for. */
+void acceptor_update(struct worker *w);
+
+/*
+ * Compares the connections with --max-conns: notes, and counts, when the server has become full.
+ * Once full, it is so until they are below 7/8 of --max-conns; in a drain, where nobody new comes
+ * behind, until they are below --max-conns. To be called before acceptor_may_accept() whenever
+ * connections may have come or gone.
+ */
+void acceptor_check_full(struct worker *w);
+
+/* Whether a connection may be accepted now. */
+bool acceptor_may_accept(const struct worker *w);
+
+/* A connection has been accepted as DESCRIPTOR: gives it to the path, or refuses it if it finds no place. */
+void acceptor_accepted(struct worker *w, int descriptor);
+
+/* Accepting failed with ERROR, a negative errno: goes on, pauses, closes the listener, or dies. */
+void acceptor_failed(struct worker *w, int error);
+
+/* Forgets the request in flight, if any, and arms none; and goes on from there. */
+void acceptor_hold(struct worker *w);
+void acceptor_resume(struct worker *w);
+
+/* For ring_on_shortage(): accepts less for a while, and ends the connection that is idle longest. */
 void acceptor_shed(void *worker);
 
-/* Gives up the descriptor of C, which was refused, and ends it. */
-void acceptor_end_refused(struct worker *w, struct conn *c);
-
-/* Whether an accept that ended so, which would be fatal otherwise, is what a drain may meet. */
+/* Whether CQE is an accept that failed with an error that is fatal at other times, not in a drain. */
 bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe);
 
-/* The completions of OP_ACCEPT and OP_LISTEN, and of what went wrong with others. C is NULL. */
-void acceptor_accept(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
-void acceptor_listen(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
-void acceptor_release_error(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
-void acceptor_cancel_error(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
+/* The completions of OP_ACCEPT and OP_LISTEN, and of an OP_CANCEL_ACCEPT that failed: of no connection. */
+void acceptor_completed(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
+void acceptor_readable(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
+void acceptor_cancel_failed(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
 
 #endif

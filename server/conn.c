@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare)
+int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare,
+		    const uint64_t limit_ms[CONN_LIMITS], struct counters *counters)
 {
 	uint32_t i;
 
@@ -26,6 +27,8 @@ int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare)
 	}
 	for (i = 0; i < CONN_LIMITS; i++)
 		t->head[i] = t->tail[i] = NO_CONN;
+	memcpy(t->limit_ms, limit_ms, sizeof(t->limit_ms));
+	t->counters = counters;
 	return 0;
 }
 
@@ -52,12 +55,17 @@ static struct conn *take(struct conn_table *t, uint32_t *free_list)
 	return c;
 }
 
-struct conn *conn_begin(struct conn_table *t)
+struct conn *conn_begin(struct conn_table *t, uint64_t now_ms)
 {
 	struct conn *c = take(t, &t->free);
 
-	if (c)
-		t->used++;
+	if (!c)
+		return NULL;
+	t->used++;
+	conn_set_limit(t, c, LIMIT_IDLE, now_ms);
+	count_set(t->counters->conns_now, t->used);
+	if (t->used > t->counters->conns_peak)
+		count_set(t->counters->conns_peak, t->used);
 	return c;
 }
 
@@ -87,10 +95,13 @@ void conn_end(struct conn_table *t, struct conn *c)
 	c->fd = c->slot = -1;
 	c->next = *free_list;
 	*free_list = conn_place(c);
-	if (spare)
+	if (spare) {
 		t->used_spare--;
-	else
-		t->used--;
+		return;
+	}
+	t->used--;
+	count_set(t->counters->conns_now, t->used);
+	count(t->counters->closed);
 }
 
 static void unlink_limit(struct conn_table *t, struct conn *c)

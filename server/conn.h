@@ -44,6 +44,7 @@
 #include <stdint.h>
 
 #include "assertion.h"
+#include "counters.h"
 #include "http.h"
 
 enum conn_state {
@@ -109,19 +110,27 @@ struct conn_table {
 	uint32_t free, free_spare; /* heads of the free lists */
 	uint32_t head[CONN_LIMITS], tail[CONN_LIMITS];
 	uint64_t limit_ms[CONN_LIMITS];
+	struct counters *counters;
 };
 
-/* Makes a table for PLACES connections, and SPARE refused ones. Returns 0 or -ENOMEM. */
-int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare);
+/*
+ * Makes a table for PLACES connections and SPARE refused ones, with LIMIT_MS as the durations of the
+ * time limits. It counts in COUNTERS, which must stay. Returns 0 or -ENOMEM.
+ */
+int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare,
+		    const uint64_t limit_ms[CONN_LIMITS], struct counters *counters);
 void conn_table_free(struct conn_table *t);
 
-/* A free connection in state OPENING with no descriptor, or NULL when all are in use. */
-struct conn *conn_begin(struct conn_table *t);
+/*
+ * A free connection, in state OPENING, without a descriptor, and under LIMIT_IDLE from NOW_MS on.
+ * NULL when all places are in use.
+ */
+struct conn *conn_begin(struct conn_table *t, uint64_t now_ms);
 
-/* The same on a spare place. */
+/* One on a spare place, for a connection that is refused. It is under no limit yet. */
 struct conn *conn_begin_spare(struct conn_table *t);
 
-/* Ends C, whose descriptor must have been given up (fd and slot -1). */
+/* Ends C. Its descriptor must have been given up before (fd and slot are -1). */
 void conn_end(struct conn_table *t, struct conn *c);
 
 /* Puts C under LIMIT from NOW_MS on (again, if it was); LIMIT_NONE lifts all. It is not overdue. */

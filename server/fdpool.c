@@ -25,12 +25,14 @@ static int reserve(struct fdpool *pool, unsigned size)
 	return 0;
 }
 
-int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max)
+int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max,
+		struct counters *counters)
 {
 	unsigned i;
 	int ret;
 
 	memset(pool, 0, sizeof(*pool));
+	pool->counters = counters;
 	pool->first = first;
 	pool->park_max = park_max < size ? park_max : size;
 	pool->placeholder = open("/", O_PATH | O_CLOEXEC); /* there may be no /dev */
@@ -63,10 +65,17 @@ void fdpool_free(struct fdpool *pool)
 	pool->placeholder = -1;
 }
 
+/* How many are parked is a gauge of the server's. */
+static void set_parked(struct fdpool *pool, unsigned n)
+{
+	pool->parkeds = n;
+	count_set(pool->counters->parked_now, n);
+}
+
 int fdpool_take(struct fdpool *pool)
 {
 	if (pool->parkeds) {
-		pool->parkeds--;
+		set_parked(pool, pool->parkeds - 1);
 		return pool->parked[(pool->oldest + pool->parkeds) % pool->size].fd;
 	}
 	return pool->vacants ? pool->vacant[--pool->vacants] : -1;
@@ -77,7 +86,7 @@ void fdpool_park(struct fdpool *pool, int fd, uint64_t now_ms)
 	assert(fdpool_owns(pool, fd) && pool->parkeds + pool->vacants < pool->size);
 	pool->parked[(pool->oldest + pool->parkeds) % pool->size] =
 		(struct parked_fd){ .fd = fd, .since_ms = now_ms };
-	pool->parkeds++;
+	set_parked(pool, pool->parkeds + 1);
 }
 
 int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms)
@@ -88,7 +97,7 @@ int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms)
 	    (pool->parkeds <= pool->park_max && oldest->since_ms >= older_than_ms))
 		return -1;
 	pool->oldest = (pool->oldest + 1) % pool->size;
-	pool->parkeds--;
+	set_parked(pool, pool->parkeds - 1);
 	pool->vacant[pool->vacants++] = oldest->fd;
 	return oldest->fd;
 }

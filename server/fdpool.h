@@ -28,6 +28,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "counters.h"
+
 struct parked_fd {
 	int fd;
 	uint64_t since_ms;
@@ -42,14 +44,16 @@ struct fdpool {
 	struct parked_fd *parked; /* a ring buffer, oldest at OLDEST */
 	unsigned oldest, parkeds;
 	unsigned park_max;
+	struct counters *counters;
 };
 
 /*
- * Reserves SIZE numbers from FIRST on, of which at most PARK_MAX will be parked at once.
- * Returns 0, or a negative errno: -EMFILE when RLIMIT_NOFILE is too low, -EBUSY when a number of
+ * Reserves SIZE numbers from FIRST on, of which at most PARK_MAX will be parked at once. It counts
+ * in COUNTERS, which must stay. Returns 0, or a negative errno: -EMFILE when RLIMIT_NOFILE is too low, -EBUSY when a number of
  * the range was taken by somebody else.
  */
-int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max);
+int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max,
+		struct counters *counters);
 
 /* Closes every number and the placeholder. */
 void fdpool_free(struct fdpool *pool);

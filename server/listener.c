@@ -54,21 +54,20 @@ static bool set(int fd, int level, int option, int value)
  * it stays here. Like every option it is inherited by the connections: a number without an effect
  * that each socket carries around. Its largest value is 32767.
  */
-static int mark_value(unsigned mark)
+static int tag_value(unsigned tag)
 {
-	return (int)(32767 - mark);
+	return (int)(32767 - tag);
 }
 
-bool listener_accepted(int fd, unsigned mark)
+bool listener_accepted(int fd, unsigned tag)
 {
 	socklen_t len = sizeof(int);
 	int value;
 
-	return !getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &value, &len) &&
-	       value == mark_value(mark);
+	return !getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &value, &len) && value == tag_value(tag);
 }
 
-int listener_open(const struct options *o, bool listening, bool nonblocking, unsigned mark)
+int listener_open(const struct options *o, bool listening, bool nonblocking, unsigned tag)
 {
 	int type = SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0);
 	int fd = socket(o->address.any.sa_family, type, 0);
@@ -84,7 +83,7 @@ int listener_open(const struct options *o, bool listening, bool nonblocking, uns
 		return fail(o, "TCP_NODELAY", fd);
 	if (o->defer_accept_s && !set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)o->defer_accept_s))
 		return fail(o, "TCP_DEFER_ACCEPT", fd);
-	if (mark && !set(fd, IPPROTO_TCP, TCP_KEEPINTVL, mark_value(mark)))
+	if (tag && !set(fd, IPPROTO_TCP, TCP_KEEPINTVL, tag_value(tag)))
 		return fail(o, "TCP_KEEPINTVL", fd);
 	if (bind(fd, &o->address.any, o->address_len) < 0)
 		return fail(o, "bind", fd);

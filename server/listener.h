@@ -14,12 +14,13 @@
  * A socket that is bound but does not listen gets no connections; main.c holds one to fix the port
  * that the workers' own listeners share by SO_REUSEPORT.
  *
- * MARK, unless 0, is a small number that every connection it accepts can be recognised by.
+ * TAG, a small number, goes into the socket and from there into every connection it accepts, so
+ * that listener_accepted() recognises them. 0: no tag.
  */
-int listener_open(const struct options *options, bool listening, bool nonblocking, unsigned mark);
+int listener_open(const struct options *options, bool listening, bool nonblocking, unsigned tag);
 
-/* Whether FD is a socket that was accepted from a listener with MARK (or is that listener). */
-bool listener_accepted(int fd, unsigned mark);
+/* Whether FD is a connection accepted from a listener with TAG, or such a listener itself. */
+bool listener_accepted(int fd, unsigned tag);
 
 /* Puts the port the kernel chose for FD into OPTIONS. */
 void listener_learn_port(struct options *options, int fd);

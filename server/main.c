@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -226,33 +225,32 @@ static void open_own_files(struct server *s)
 	s->status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 }
 
-static void prepare_worker(struct server *s, unsigned i)
+static void init_worker(struct server *s, unsigned i)
 {
 	const struct options *o = &s->options;
-	struct worker *w = &s->workers[i];
 	bool own_table = o->fd_table == FD_TABLE_PRIVATE;
+	uint32_t max_conns = o->max_conns / o->workers;
+	struct worker_config config = {
+		.index = i,
+		.cpu = o->pin ? nth_cpu(i) : -1,
+		.options = o,
+		.path = s->path,
+		.max_conns = max_conns,
+		.park_max = o->park / o->workers + (i < o->park % o->workers),
+		.pool_first = (int)(own_fds(o) + (own_table ? 0 : i * max_conns)),
+		.fd_end = (int)fd_end(o),
+		.shared_listener = s->shared_listener,
+		/* The shared one's tag tells a worker's sockets apart only where it has no others'. */
+		.listener_tag = s->shared_listener < 0 ? i + 1 : own_table || o->workers == 1,
+		.listener_users = &s->listener_users,
+		.ready = worker_ready,
+		.ended = worker_ended,
+	};
+	int ret = worker_init(&s->workers[i], &config);
 
-	w->index = i;
-	w->cpu = o->pin ? nth_cpu(i) : -1;
-	w->ready = worker_ready;
-	w->ended = worker_ended;
-	w->options = o;
-	w->path = s->path;
-	w->max_conns = o->max_conns / o->workers;
-	w->park_max = o->park / o->workers + (i < o->park % o->workers);
-	w->pool_first = (int)(own_fds(o) + (own_table ? 0 : i * w->max_conns));
-	w->shared_listener = s->shared_listener;
-	/* The shared one's mark tells a worker's sockets apart only if nobody else's are around. */
-	if (s->shared_listener < 0)
-		w->mark = i + 1;
-	else
-		w->mark = own_table || o->workers == 1;
-	w->fd_end = (int)fd_end(o);
-	w->listener_users = &s->listener_users;
-	w->wake = eventfd(0, EFD_CLOEXEC);
-	if (w->wake < 0)
-		die("eventfd: %s", strerror(errno));
-	s->counters[i] = &w->counters;
+	if (ret)
+		die("eventfd: %s", strerror(-ret));
+	s->counters[i] = &s->workers[i].counters;
 }
 
 static bool start_workers(struct server *s)
@@ -265,17 +263,16 @@ static bool start_workers(struct server *s)
 	s->counters = calloc(s->options.workers, sizeof(*s->counters));
 	if (!s->workers || !s->counters)
 		die("no memory for %u workers", s->options.workers);
-	memset(s->workers, 0, s->options.workers * sizeof(*s->workers));
 	running_workers = s->options.workers;
 	main_thread = pthread_self();
 	for (i = 0; i < s->options.workers; i++)
-		prepare_worker(s, i);
+		init_worker(s, i);
 	/* One after the other: each reserves a range of numbers while nobody else opens anything.
 	 */
 	for (i = 0; i < s->options.workers; i++) {
-		ret = pthread_create(&s->workers[i].thread, NULL, worker_main, &s->workers[i]);
+		ret = worker_start(&s->workers[i]);
 		if (ret)
-			die("thread %u of %u: %s", i + 1, s->options.workers, strerror(ret));
+			die("thread %u of %u: %s", i + 1, s->options.workers, strerror(-ret));
 		if (!wait_ready(i + 1))
 			return false;
 	}
@@ -333,13 +330,13 @@ static void print_totals(const struct server *s, unsigned io_wq)
 
 static void stop_workers(struct server *s)
 {
-	eventfd_t one = 1;
 	unsigned i;
 
 	for (i = 0; i < s->options.workers; i++) {
-		__atomic_store_n(&s->workers[i].stop, true, __ATOMIC_RELEASE);
-		if (write(s->workers[i].wake, &one, sizeof(one)) < 0)
-			die("write to an eventfd: %s", strerror(errno));
+		int ret = worker_stop(&s->workers[i]);
+
+		if (ret)
+			die("write to an eventfd: %s", strerror(-ret));
 	}
 }
 
@@ -373,7 +370,7 @@ static bool drain(struct server *s)
 	if (wait_for_signal(s))
 		return false;
 	for (i = 0; i < s->options.workers; i++)
-		pthread_join(s->workers[i].thread, NULL);
+		worker_join(&s->workers[i]);
 	return true;
 }
 

@@ -6,6 +6,8 @@
 #ifndef SERVER_MESSAGE_H
 #define SERVER_MESSAGE_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +19,20 @@
 		fprintf(stderr, __VA_ARGS__);                                                      \
 		fputc('\n', stderr);                                                               \
 	} while (0)
+
+/*
+ * Whether a line that may be due many times a second is to be said now: once in SAY_AGAIN_MS at
+ * most. SAID_MS is where the time of the last one is kept; 0: it has never been said.
+ */
+enum { SAY_AGAIN_MS = 10000 };
+
+static inline bool say_again(uint64_t *said_ms, uint64_t now_ms)
+{
+	if (*said_ms && now_ms - *said_ms < SAY_AGAIN_MS)
+		return false;
+	*said_ms = now_ms;
+	return true;
+}
 
 /* For what must not happen: a broken promise of the kernel or of this program. */
 #define die(...)                                                                                   \

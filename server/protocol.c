@@ -5,6 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+void protocol_init(struct protocol *p, const struct options *options, struct counters *counters)
+{
+	*p = (struct protocol){ .options = options, .counters = counters };
+}
+
+void protocol_drain(struct protocol *p)
+{
+	p->draining = true;
+}
+
 static struct carry *carry_new(const char *data, uint32_t len)
 {
 	struct carry *carry = malloc(sizeof(*carry) + len);

@@ -23,6 +23,11 @@ struct protocol {
 	bool draining; /* no answer keeps its connection */
 };
 
+void protocol_init(struct protocol *p, const struct options *options, struct counters *counters);
+
+/* From here on every answer is the last one of its connection. */
+void protocol_drain(struct protocol *p);
+
 /* Takes the LEN bytes at DATA, which need not stay. Returns 0, or -ENOMEM: close the connection. */
 int protocol_received(struct protocol *p, struct conn *c, const char *data, uint32_t len);
 

@@ -6,42 +6,29 @@
 
 #include "listener.h"
 #include "message.h"
-#include "accept/park.h"
+#include "worker.h"
 
 enum {
-	BARRIER_LINKS = 8,    /* more than any chain has */
-	PART = 1024,	      /* descriptors that are looked at together */
-	SAY_AGAIN_MS = 10000, /* the same complaint is repeated at most this often */
+	BARRIER_LINKS = 8, /* more than any chain has */
+	PART = 1024,	   /* descriptors that are looked at together */
 };
 
-static bool has_dropped(struct worker *w)
-{
-	unsigned dropped = ring_dropped(&w->ring);
-
-	if (dropped == w->ring.dropped)
-		return false;
-	count_add(w->counters.cq_overflows, dropped - w->ring.dropped);
-	w->ring.dropped = dropped;
-	return true;
-}
-
 /*
- * Whether that request is in flight. If it is, it ends with ECANCELED, which its handler takes for a
- * cancel that came too late, and repeats it: nothing is lost by asking.
+ * Whether that request of C was in flight. If it was, it has been cancelled by this, and ends with
+ * ECANCELED, which its handler takes for a cancel that came too late: it repeats the request, so
+ * nothing is lost by asking.
  */
-static bool in_flight(struct worker *w, enum op op, const struct conn *c)
+static bool cancel_if_in_flight(struct worker *w, enum op op, const struct conn *c)
 {
-	struct io_uring_sync_cancel_reg cancel = { .addr = worker_user_data(w, op, c) };
-
-	return io_uring_register_sync_cancel(&w->ring.uring, &cancel) != -ENOENT;
+	return ring_cancel_now(&w->ring, op, c->id) != -ENOENT;
 }
 
 static void begin(struct worker *w)
 {
-	in_flight(w, w->path->readable ? OP_LISTEN : OP_ACCEPT, NULL);
-	w->round++;
-	w->accepting = w->accept_cancelled = w->ticking = false;
-	w->recovery = RECOVERY_BEGUN;
+	acceptor_hold(w);
+	clock_forget(w);
+	ring_new_epoch(&w->ring);
+	w->recovery.stage = RECOVERY_BEGUN;
 }
 
 /*
@@ -57,20 +44,20 @@ static void prep_barrier(struct worker *w)
 		w->conns.conns[i].suspect = w->conns.conns[i].state != CONN_FREE;
 	ring_reserve(&w->ring, BARRIER_LINKS);
 	for (i = 1; i <= BARRIER_LINKS; i++) {
-		struct io_uring_sqe *sqe = worker_sqe(w, OP_BARRIER, NULL);
+		struct io_uring_sqe *sqe = ring_request(&w->ring, OP_BARRIER, w->ring.epoch);
 
 		io_uring_prep_nop(sqe);
 		if (i < BARRIER_LINKS)
 			sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 	}
-	w->recovery = RECOVERY_BARRIER;
+	w->recovery.stage = RECOVERY_BARRIER;
 }
 
-void recover_barrier(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
+void recover_reached(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 {
 	(void)none;
-	if (user_data_id(cqe->user_data) == w->round)
-		w->recovery = cqe->res < 0 ? RECOVERY_BEGUN : RECOVERY_SETTLED;
+	if (ring_is_current(&w->ring, cqe))
+		w->recovery.stage = cqe->res < 0 ? RECOVERY_BEGUN : RECOVERY_SETTLED;
 }
 
 /* Nothing was heard of C since the barrier was submitted: does it still wait for something? */
@@ -83,11 +70,12 @@ static bool is_lost(struct worker *w, const struct conn *c)
 	case CONN_RETIRING:
 		return true; /* neither an INSTALL nor a close waits for anything */
 	case CONN_RECEIVING: /* perhaps behind a DUP, should io-wq have that */
-		return !in_flight(w, OP_RECV, c) && !in_flight(w, OP_OPEN, c);
+		return !cancel_if_in_flight(w, OP_RECV, c) && !cancel_if_in_flight(w, OP_OPEN, c);
 	case CONN_SENDING:
-		return !in_flight(w, OP_SEND, c);
+		return !cancel_if_in_flight(w, OP_SEND, c);
 	case CONN_LINGERING:
-		return !in_flight(w, OP_RECV, c) && !in_flight(w, OP_SHUTDOWN, c);
+		return !cancel_if_in_flight(w, OP_RECV, c) &&
+		       !cancel_if_in_flight(w, OP_SHUTDOWN, c);
 	}
 	return false;
 }
@@ -107,16 +95,19 @@ static unsigned strike_off_lost(struct worker *w)
 		if (!c->suspect)
 			continue;
 		if (!is_lost(w, c)) {
-			c->suspect = c->fd >= 0 && !in_flight(w, OP_OPEN, c);
+			c->suspect = c->fd >= 0 && !cancel_if_in_flight(w, OP_OPEN, c);
 			continue;
 		}
 		n++;
 		if (c->refused && c->fd >= 0)
 			close(c->fd);
-		if (w->path->uses_pool && !c->refused)
-			park_retire(w, c);
-		else
-			worker_conn_end(w, c);
+		if (w->config.path->uses_pool && !c->refused) {
+			w->config.path->retire(
+				w, c); /* its fd is a number of the pool: it ends at once */
+			continue;
+		}
+		c->fd = c->slot = -1;
+		conn_end(&w->conns, c);
 	}
 	return n;
 }
@@ -132,8 +123,8 @@ static void close_unowned_slots(struct worker *w)
 	int files[PART];
 	uint32_t first, i;
 
-	for (first = 0; first < w->slots; first += PART) {
-		uint32_t n = w->slots - first < PART ? w->slots - first : PART;
+	for (first = 0; first < w->ring.slots; first += PART) {
+		uint32_t n = w->ring.slots - first < PART ? w->ring.slots - first : PART;
 
 		for (i = 0; i < n; i++)
 			files[i] = -1;
@@ -153,7 +144,7 @@ static void close_unowned_fds(struct worker *w)
 	int first, fd;
 	uint32_t i;
 
-	for (first = 0; first < w->fd_end; first += PART) {
+	for (first = 0; first < w->config.fd_end; first += PART) {
 		bool owned[PART] = { false };
 
 		for (i = 0; i < w->conns.capacity; i++) {
@@ -162,8 +153,9 @@ static void close_unowned_fds(struct worker *w)
 				owned[fd - first] = true;
 		}
 		for (fd = first; fd < first + PART; fd++) {
-			if (!owned[fd - first] && fd != w->listener && fd != w->shared_listener &&
-			    listener_accepted(fd, w->mark))
+			if (!owned[fd - first] && fd != w->acceptor.listener &&
+			    fd != w->config.shared_listener &&
+			    listener_accepted(fd, w->config.listener_tag))
 				close(fd);
 		}
 	}
@@ -171,21 +163,19 @@ static void close_unowned_fds(struct worker *w)
 
 static void close_unowned(struct worker *w)
 {
-	if (w->path->accepts_slots)
+	if (w->config.path->accepts_slots)
 		close_unowned_slots(w);
-	if (w->mark && !w->path->uses_pool)
+	if (w->config.listener_tag && !w->config.path->uses_pool)
 		close_unowned_fds(w);
 }
 
 static void say_so(struct worker *w, unsigned lost)
 {
 	count(w->counters.recoveries);
-	if (w->recover_said_ms && w->now_ms - w->recover_said_ms < SAY_AGAIN_MS)
-		return;
-	w->recover_said_ms = w->now_ms;
-	say("worker %u: out of memory, the kernel dropped completions (%u so far): %u connections "
-	    "were lost, their sockets are closed",
-	    w->index, w->ring.dropped, lost);
+	if (say_again(&w->recovery.said_ms, w->clock.now_ms))
+		say("worker %u: out of memory, the kernel dropped completions (%u so far): %u "
+		    "connections were lost, their sockets are closed",
+		    w->config.index, w->ring.dropped, lost);
 }
 
 static void settle_books(struct worker *w)
@@ -195,19 +185,23 @@ static void settle_books(struct worker *w)
 	ring_buffers_renew(&w->ring);
 	lost = strike_off_lost(w);
 	close_unowned(w);
-	w->recovery = RECOVERY_NONE;
+	acceptor_resume(w);
+	w->recovery.stage = RECOVERY_NONE;
 	say_so(w, lost);
-	worker_check_stop(w); /* the main thread's word may have been among them */
+	drain_check(w); /* the main thread's word may have been among them */
 }
 
-void recover(struct worker *w)
+void recover_update(struct worker *w)
 {
-	if (has_dropped(w))
+	enum recovery_stage stage;
+
+	if (ring_has_dropped(&w->ring))
 		begin(w);
-	if (w->recovery == RECOVERY_NONE || !ring_is_reaped(&w->ring))
+	stage = w->recovery.stage;
+	if (stage == RECOVERY_NONE || !ring_is_reaped(&w->ring))
 		return;
-	if (w->recovery == RECOVERY_BEGUN)
+	if (stage == RECOVERY_BEGUN)
 		prep_barrier(w);
-	else if (w->recovery == RECOVERY_SETTLED)
+	else if (stage == RECOVERY_SETTLED)
 		settle_books(w);
 }

@@ -28,11 +28,11 @@ __attribute__((weak)) int ring_after_submit(struct ring *r, int ret)
 }
 
 /* The kernel has no memory for what it is asked to do: there will be, if something else ends. */
-static void run_short(struct ring *r)
+static void wait_for_memory(struct ring *r)
 {
 	count(r->counters->memory_waits);
-	if (r->shed)
-		r->shed(r->owner);
+	if (r->shortage)
+		r->shortage(r->owner);
 	nanosleep(&(struct timespec){ .tv_nsec = MEMORY_WAIT_NS }, NULL);
 }
 
@@ -76,7 +76,7 @@ void ring_buffers_renew(struct ring *r)
 	if (ret)
 		die("the receive buffers cannot be taken back: %s", strerror(-ret));
 	while ((ret = io_uring_register_buf_ring(&r->uring, &reg, 0)) == -ENOMEM)
-		run_short(r);
+		wait_for_memory(r);
 	if (ret)
 		die("the receive buffers cannot be registered again: %s", strerror(-ret));
 }
@@ -128,6 +128,24 @@ void ring_free(struct ring *r)
 	memset(r, 0, sizeof(*r));
 }
 
+int ring_make_slots(struct ring *r, uint32_t wanted, uint32_t least)
+{
+	int ret = io_uring_register_files_sparse(&r->uring, wanted);
+
+	r->slots = wanted;
+	if (ret == -EMFILE) { /* RLIMIT_NOFILE bounds a ring's table too */
+		r->slots = least;
+		ret = io_uring_register_files_sparse(&r->uring, least);
+	}
+	return ret;
+}
+
+void ring_on_shortage(struct ring *r, void (*shortage)(void *owner), void *owner)
+{
+	r->shortage = shortage;
+	r->owner = owner;
+}
+
 const char *ring_error_hint(int error)
 {
 	switch (-error) {
@@ -176,7 +194,7 @@ static void submit(struct ring *r, unsigned wait)
 	 * EAGAIN, ENOMEM and EBUSY: it is short of memory, and what was to be submitted still is.
 	 */
 	if (ret == -EAGAIN || ret == -ENOMEM || ret == -EBUSY)
-		run_short(r);
+		wait_for_memory(r);
 	else if (ret < 0 && ret != -EINTR && ret != -ETIME && ret != -EBADR)
 		die("io_uring_enter: %s", strerror(-ret));
 }
@@ -199,10 +217,49 @@ bool ring_is_reaped(const struct ring *r)
 	return !io_uring_cq_ready(&r->uring) && !io_uring_cq_has_overflow(&r->uring);
 }
 
-struct io_uring_sqe *ring_sqe(struct ring *r)
+struct io_uring_sqe *ring_request(struct ring *r, enum op op, uint64_t id)
 {
+	struct io_uring_sqe *sqe;
+
 	ring_reserve(r, 1);
-	return io_uring_get_sqe(&r->uring);
+	sqe = io_uring_get_sqe(&r->uring);
+	io_uring_sqe_set_data64(sqe, user_data(op, id));
+	return sqe;
+}
+
+void ring_chain(struct ring *r, struct io_uring_sqe **sqes, const enum op *ops, unsigned n,
+		uint64_t id)
+{
+	unsigned i;
+
+	ring_reserve(r, n);
+	for (i = 0; i < n; i++) {
+		sqes[i] = io_uring_get_sqe(&r->uring);
+		io_uring_sqe_set_data64(sqes[i], user_data(ops[i], id));
+	}
+}
+
+int ring_cancel_now(struct ring *r, enum op op, uint64_t id)
+{
+	struct io_uring_sync_cancel_reg cancel = { .addr = user_data(op, id) };
+
+	return io_uring_register_sync_cancel(&r->uring, &cancel);
+}
+
+bool ring_has_dropped(struct ring *r)
+{
+	unsigned dropped = ring_dropped(r);
+
+	if (dropped == r->dropped)
+		return false;
+	count_add(r->counters->cq_overflows, dropped - r->dropped);
+	r->dropped = dropped;
+	return true;
+}
+
+void ring_new_epoch(struct ring *r)
+{
+	r->epoch++;
 }
 
 void ring_buffer_return(struct ring *r, unsigned id)

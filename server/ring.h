@@ -71,9 +71,11 @@ struct ring {
 	char *buffer_memory;
 	struct counters *counters;
 	const struct options *options;
-	unsigned dropped; /* ring_dropped() when last looked at */
-	/* The kernel has no memory for a submission: gives up something of OWNER's, if set. */
-	void (*shed)(void *owner);
+	uint32_t slots;	  /* places in the table of direct descriptors; 0: none */
+	unsigned dropped; /* completions that the kernel has dropped, when last looked at */
+	uint32_t epoch;	  /* recoveries so far: the id of requests that belong to no connection */
+	/* See ring_on_shortage(). */
+	void (*shortage)(void *owner);
 	void *owner;
 };
 
@@ -86,6 +88,15 @@ int ring_init(struct ring *r, unsigned cq_entries, const struct options *options
 	      struct counters *counters);
 void ring_free(struct ring *r);
 
+/*
+ * Makes a table of WANTED slots, all empty, for accepts to fill; where a limit does not allow that
+ * many, of LEAST. Returns 0 or a negative errno.
+ */
+int ring_make_slots(struct ring *r, uint32_t wanted, uint32_t least);
+
+/* SHORTAGE is called whenever the kernel has no memory for a submission, before it is repeated. */
+void ring_on_shortage(struct ring *r, void (*shortage)(void *owner), void *owner);
+
 /* Says what a failed ring_init() most likely means, in a few words. */
 const char *ring_error_hint(int error);
 
@@ -95,8 +106,21 @@ const char *ring_error_hint(int error);
  */
 void ring_reserve(struct ring *r, unsigned n);
 
-/* An empty request. Never NULL. */
-struct io_uring_sqe *ring_sqe(struct ring *r);
+/* A request of operation OP for ID, with its user_data set: prepare the rest. Never NULL. */
+struct io_uring_sqe *ring_request(struct ring *r, enum op op, uint64_t id);
+
+/*
+ * The N requests of a chain, OPS[i] in SQES[i], for one submission. Prepare each, then set
+ * IOSQE_IO_LINK in all but the last.
+ */
+void ring_chain(struct ring *r, struct io_uring_sqe **sqes, const enum op *ops, unsigned n,
+		uint64_t id);
+
+/*
+ * Cancels request OP of ID now, without a request. Returns 0, or a negative errno: -ENOENT if there
+ * is no such request. What is cancelled completes with -ECANCELED.
+ */
+int ring_cancel_now(struct ring *r, enum op op, uint64_t id);
 
 /*
  * Three seams for tests, which replace these (test/faults.c); here they do nothing. The first may
@@ -114,6 +138,18 @@ void ring_submit_and_wait(struct ring *r);
 static inline unsigned ring_dropped(const struct ring *r)
 {
 	return IO_URING_READ_ONCE(*r->uring.cq.koverflow);
+}
+
+/* Whether it has dropped some since this was last asked. */
+bool ring_has_dropped(struct ring *r);
+
+/* Begins an epoch: what the worker's own requests of earlier ones may still say counts no more. */
+void ring_new_epoch(struct ring *r);
+
+/* Whether CQE, of a request that belongs to no connection, is of this epoch. */
+static inline bool ring_is_current(const struct ring *r, const struct io_uring_cqe *cqe)
+{
+	return user_data_id(cqe->user_data) == r->epoch;
 }
 
 /* Whether there is no completion to reap, and the kernel keeps none for want of room. */

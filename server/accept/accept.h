@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An accept path: how a connection gets its descriptor, and how it gives it back. Everything else
- * about a connection is the same code for all of them (worker.c), so that a difference between two
+ * about a connection is the same code for all of them (serve.c), so that a difference between two
  * measurements is a difference between two paths. One file a path, and one row in paths.h.
  */
 #ifndef SERVER_ACCEPT_H
@@ -36,14 +36,22 @@ struct accept_path {
 
 	const char *about; /* for --help: what it does, behind how often it takes file_lock */
 
+	/*
+	 * What the path itself needs, kept in worker.path_state: made before the worker listens
+	 * (false: the reason has been said), freed after it has drained. NULL: it needs nothing.
+	 */
+	bool (*init)(struct worker *w);
+	void (*free)(struct worker *w);
+
 	/* Replaces the whole event loop; only epoll does. The rest is unused then. */
 	void (*run)(struct worker *w);
 
 	/*
-	 * Starts accepting: an OP_ACCEPT or OP_LISTEN in flight. While draining, one that takes
-	 * what is queued and does not wait: it fails with EAGAIN when that was all.
+	 * Starts accepting by an OP_ACCEPT or OP_LISTEN. In a drain it takes what is queued and does
+	 * not wait: the accept fails with EAGAIN when that was all. Returns whether a request is in
+	 * flight; if not, it has done all that at once.
 	 */
-	void (*arm)(struct worker *w);
+	bool (*arm)(struct worker *w);
 
 	/* OP_LISTEN: the listener is readable. */
 	void (*readable)(struct worker *w);
@@ -56,16 +64,17 @@ struct accept_path {
 	void (*slot_closed)(struct worker *w, struct conn *c, int res);
 
 	/*
-	 * Gives up C's descriptor: with an OP_RETIRE whose completion ends C, or at once, then by
-	 * worker_conn_end().
+	 * Gives up C's descriptor: by an OP_RETIRE, whose completion ends C; or at once, and ends C
+	 * itself by conn_end(), as every path with a pool does.
 	 */
 	void (*retire)(struct worker *w, struct conn *c);
 
 	/* retire() is a single request and may be linked behind the connection's last send. */
 	bool retire_linked;
 
-	/* Called every TICK_MS while something is open or parked. */
+	/* Called every TICK_MS while something is open, or needs_tick() says so. */
 	void (*tick)(struct worker *w);
+	bool (*needs_tick)(const struct worker *w);
 };
 
 /* accept_NAME of each row, and what the row says: a path without a row does not compile. */

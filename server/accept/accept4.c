@@ -10,57 +10,66 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "worker.h"
-
 #include "accept/shared.h"
+#include "serve.h"
 
-void take_by_accept4(struct worker *w)
+void accept4_batch(struct worker *w, int flags, void (*take)(struct worker *w, int fd))
 {
-	unsigned most = w->draining ? UINT32_MAX : w->options->accept_batch;
+	unsigned most = w->drain.active ? UINT32_MAX : w->config.options->accept_batch;
 	unsigned i;
 
-	for (i = 0; i < most && worker_wants_accept(w); i++) {
-		int fd = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC);
-		int error = fd < 0 ? errno : 0;
+	for (i = 0; i < most; i++) {
+		int fd, error;
 
-		if (!error) {
-			worker_accepted(w, fd);
+		acceptor_check_full(w);
+		if (!acceptor_may_accept(w))
+			return;
+		fd = accept4(w->acceptor.listener, NULL, NULL, SOCK_CLOEXEC | flags);
+		error = errno;
+		if (fd >= 0) {
+			take(w, fd);
 			continue;
 		}
 		if (error == EAGAIN)
 			count(w->counters.accept_empty);
-		worker_accept_failed(w, -error);
+		acceptor_failed(w, -error);
 		if (error == EAGAIN)
 			return;
 	}
 }
 
-void arm_poll(struct worker *w)
+void accept4_readable(struct worker *w)
 {
-	if (w->draining) {
-		w->accepting = w->accept_cancelled = false;
-		take_by_accept4(w);
-		return;
+	accept4_batch(w, 0, acceptor_accepted);
+}
+
+bool accept4_arm(struct worker *w)
+{
+	if (w->drain.active) {
+		accept4_readable(w);
+		return false;
 	}
 	/*
 	 * A single-shot poll looks at the queue when it is armed, so a batch that left something
 	 * behind is called again at once and nothing has to be remembered.
 	 */
-	io_uring_prep_poll_add(worker_sqe(w, OP_LISTEN, NULL), w->listener, POLLIN);
+	io_uring_prep_poll_add(ring_request(&w->ring, OP_LISTEN, w->ring.epoch),
+			       w->acceptor.listener, POLLIN);
+	return true;
 }
 
 static void accepted(struct worker *w, struct conn *c, int fd)
 {
 	c->fd = fd;
-	worker_receive(w, c);
+	serve_receive(w, c);
 }
 
 const struct accept_path accept_accept4 = {
 	ACCEPT_PATH_ROW(accept4), /* paths.h */
 	.about = "2, and 2 per empty accept4: accept4 on a poll of the ring, CLOSE",
-	.arm = arm_poll,
-	.readable = take_by_accept4,
+	.arm = accept4_arm,
+	.readable = accept4_readable,
 	.accepted = accepted,
-	.retire = retire_by_close,
+	.retire = multishot_retire,
 	.retire_linked = true,
 };

@@ -10,40 +10,40 @@
  * file_lock: 0 acquisitions per connection. For servers that pass connections to nothing outside
  * io_uring. Needs Linux 5.19.
  */
-#include "worker.h"
-
 #include "accept/shared.h"
+#include "serve.h"
 
-void arm_direct(struct worker *w)
+bool direct_arm(struct worker *w)
 {
-	struct io_uring_sqe *sqe = worker_sqe(w, OP_ACCEPT, NULL);
+	struct io_uring_sqe *sqe = ring_request(&w->ring, OP_ACCEPT, w->ring.epoch);
 
 	/* No SOCK_CLOEXEC: a slot has no such flag, and the kernel refuses it. Which slot: it says.
 	 */
 	if (accept_one_at_a_time(w)) {
-		io_uring_prep_accept_direct(sqe, w->listener, NULL, NULL, 0,
+		io_uring_prep_accept_direct(sqe, w->acceptor.listener, NULL, NULL, 0,
 					    IORING_FILE_INDEX_ALLOC);
 		sqe->ioprio |= accept_flags(w);
-		return;
+	} else {
+		io_uring_prep_multishot_accept_direct(sqe, w->acceptor.listener, NULL, NULL, 0);
 	}
-	io_uring_prep_multishot_accept_direct(sqe, w->listener, NULL, NULL, 0);
+	return true;
 }
 
 static void accepted(struct worker *w, struct conn *c, int slot)
 {
 	c->slot = slot;
-	worker_receive(w, c);
+	serve_receive(w, c);
 }
 
 static void retire(struct worker *w, struct conn *c)
 {
-	io_uring_prep_close_direct(worker_sqe(w, OP_RETIRE, c), (unsigned)c->slot);
+	io_uring_prep_close_direct(ring_request(&w->ring, OP_RETIRE, c->id), (unsigned)c->slot);
 }
 
 const struct accept_path accept_direct = {
 	ACCEPT_PATH_ROW(direct), /* paths.h */
 	.about = "0: multishot ACCEPT into slots, never a real fd",
-	.arm = arm_direct,
+	.arm = direct_arm,
 	.accepted = accepted,
 	.retire = retire,
 	.retire_linked = true,

@@ -7,13 +7,12 @@
  * been shut down and parked (park.h), so its client is not kept waiting.
  * Needs IORING_OP_DUP: the series in kernel/patches.
  */
-#include "worker.h"
-
 #include <errno.h>
 
+#include "accept/park.h"
 #include "accept/shared.h"
 #include "dup.h"
-#include "accept/park.h"
+#include "serve.h"
 
 enum { DUP_TRIES = 3 };
 
@@ -28,22 +27,21 @@ enum { DUP_TRIES = 3 };
  */
 static void chain(struct worker *w, struct conn *c)
 {
-	struct io_uring_sqe *sqe;
+	static const enum op ops[] = { OP_OPEN, OP_CLOSE_SLOT, OP_RECV };
+	struct io_uring_sqe *sqes[3];
 
-	ring_reserve(&w->ring, 3);
-	sqe = worker_sqe(w, OP_OPEN, c);
-	prep_dup_slot_to_fd(sqe, c->slot, c->fd);
-	sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
-	sqe = worker_sqe(w, OP_CLOSE_SLOT, c);
-	io_uring_prep_close_direct(sqe, (unsigned)c->slot);
-	sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
-	worker_receive(w, c);
+	c->fd = park_take(w);
+	ring_chain(&w->ring, sqes, ops, 3, c->id);
+	prep_dup_slot_to_fd(sqes[0], c->slot, c->fd);
+	sqes[0]->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	io_uring_prep_close_direct(sqes[1], (unsigned)c->slot);
+	sqes[1]->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	serve_receive_linked(w, c, sqes[2]);
 }
 
 static void accepted(struct worker *w, struct conn *c, int slot)
 {
 	c->slot = slot;
-	c->fd = park_take(w);
 	chain(w, c);
 }
 
@@ -62,14 +60,14 @@ static void count_error(struct counters *n, int error)
 static void opened(struct worker *w, struct conn *c, int res)
 {
 	count_error(&w->counters, res);
-	park_spoilt(w, c);
+	park_give_back(w, c);
 	if (++c->tries < DUP_TRIES) {
-		c->fd = park_take(w);
 		chain(w, c);
 		return;
 	}
-	worker_close_slot(w, c->slot);
-	worker_conn_end(w, c);
+	serve_release(w, c->slot);
+	c->slot = -1;
+	conn_end(&w->conns, c);
 }
 
 /* The DUP has worked, the close of the slot has not; the receive behind it was dropped. */
@@ -77,18 +75,21 @@ static void slot_closed(struct worker *w, struct conn *c, int res)
 {
 	(void)res;
 	count(w->counters.dups);
-	worker_close_slot(w, c->slot);
+	serve_release(w, c->slot);
 	c->slot = -1;
-	worker_receive(w, c);
+	serve_receive(w, c);
 }
 
 const struct accept_path accept_dup = {
 	ACCEPT_PATH_ROW(dup), /* paths.h */
 	.about = "1: multishot ACCEPT into slots, DUP over a parked fd",
-	.arm = arm_direct,
+	.init = park_init,
+	.free = park_free,
+	.arm = direct_arm,
 	.accepted = accepted,
 	.opened = opened,
 	.slot_closed = slot_closed,
 	.retire = park_retire,
 	.tick = park_tick,
+	.needs_tick = park_needs_tick,
 };

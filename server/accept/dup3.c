@@ -11,10 +11,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "worker.h"
-
-#include "accept/shared.h"
 #include "accept/park.h"
+#include "accept/shared.h"
+#include "serve.h"
 
 static void accepted(struct worker *w, struct conn *c, int fd)
 {
@@ -24,21 +23,24 @@ static void accepted(struct worker *w, struct conn *c, int fd)
 		if (errno == EBUSY)
 			count(w->counters.dup_ebusy);
 		close(fd);
-		park_spoilt(w, c);
-		worker_conn_end(w, c);
+		park_give_back(w, c);
+		conn_end(&w->conns, c);
 		return;
 	}
 	close(fd);
 	count(w->counters.dups);
-	worker_receive(w, c);
+	serve_receive(w, c);
 }
 
 const struct accept_path accept_dup3 = {
 	ACCEPT_PATH_ROW(dup3), /* paths.h */
 	.about = "3, and 2 per empty accept4: accept4, dup3 over a parked fd, close",
-	.arm = arm_poll,
-	.readable = take_by_accept4,
+	.init = park_init,
+	.free = park_free,
+	.arm = accept4_arm,
+	.readable = accept4_readable,
 	.accepted = accepted,
 	.retire = park_retire,
 	.tick = park_tick,
+	.needs_tick = park_needs_tick,
 };

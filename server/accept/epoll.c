@@ -10,17 +10,16 @@
  * Done as well as is usual: level-triggered, a batch of accepts per wake-up, and a connection is
  * read from at once and watched only if its request is not there yet.
  */
-#include "worker.h"
-
 #include <errno.h>
-#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "accept/shared.h"
 #include "message.h"
+#include "serve.h"
 
 enum { EVENTS = 512, READ_SIZE = 16384 };
 
@@ -50,7 +49,8 @@ static void watch(struct loop *l, struct conn *c, uint32_t events)
 static void end(struct loop *l, struct conn *c)
 {
 	close(c->fd);
-	worker_conn_end(l->w, c);
+	c->fd = -1;
+	conn_end(&l->w->conns, c);
 }
 
 /* Waits for the next bytes. */
@@ -58,7 +58,7 @@ static void wait_readable(struct loop *l, struct conn *c)
 {
 	bool was_sending = c->state == CONN_SENDING;
 
-	worker_limit_receive(l->w, c);
+	serve_limit_receive(l->w, c);
 	if (!c->watched || was_sending)
 		watch(l, c, EPOLLIN | EPOLLRDHUP);
 	c->state = CONN_RECEIVING;
@@ -68,7 +68,7 @@ static void wait_writable(struct loop *l, struct conn *c)
 {
 	if (c->state == CONN_SENDING)
 		return;
-	conn_set_limit(&l->w->conns, c, LIMIT_REQUEST, l->w->now_ms);
+	conn_set_limit(&l->w->conns, c, LIMIT_REQUEST, l->w->clock.now_ms);
 	watch(l, c, EPOLLOUT);
 	c->state = CONN_SENDING;
 }
@@ -76,7 +76,7 @@ static void wait_writable(struct loop *l, struct conn *c)
 static void linger(struct loop *l, struct conn *c)
 {
 	shutdown(c->fd, SHUT_WR);
-	conn_set_limit(&l->w->conns, c, LIMIT_LINGER, l->w->now_ms);
+	conn_set_limit(&l->w->conns, c, LIMIT_LINGER, l->w->clock.now_ms);
 	watch(l, c, EPOLLIN | EPOLLRDHUP);
 	c->state = CONN_LINGERING;
 }
@@ -87,8 +87,8 @@ static enum verdict verdict_of(const struct loop *l, enum op op, const struct co
 	enum verdict verdict = request_verdict(op, errno);
 
 	if (verdict == FATAL)
-		die("worker %u: %s: %s (fd %d)", l->w->index, request_name(op), strerror(errno),
-		    c->fd);
+		die("worker %u: %s: %s (fd %d)", l->w->config.index, request_name(op),
+		    strerror(errno), c->fd);
 	return verdict;
 }
 
@@ -98,7 +98,7 @@ static void send_answers(struct loop *l, struct conn *c)
 	struct worker *w = l->w;
 
 	while (c->out_len) {
-		ssize_t n = send(c->fd, c->out, c->out_len, worker_send_flags(w, c) | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, c->out, c->out_len, serve_send_flags(w, c) | MSG_DONTWAIT);
 
 		if (n < 0 && verdict_of(l, OP_SEND, c) == AGAIN) {
 			wait_writable(l, c);
@@ -158,7 +158,7 @@ static bool receive(struct loop *l, struct conn *c)
 static void refuse(struct loop *l, int fd)
 {
 	struct worker *w = l->w;
-	bool http = w->options->protocol == PROTOCOL_HTTP;
+	bool http = w->config.options->protocol == PROTOCOL_HTTP;
 	struct conn *c = http ? conn_begin_spare(&w->conns) : NULL;
 
 	count(w->counters.refused);
@@ -171,61 +171,51 @@ static void refuse(struct loop *l, int fd)
 	send_answers(l, c);
 }
 
-static void accept_some(struct loop *l)
+static void take(struct worker *w, int fd)
 {
-	struct worker *w = l->w;
-	unsigned most = w->draining ? UINT32_MAX : w->options->accept_batch;
-	unsigned i;
+	struct loop *l = w->path_state;
+	struct conn *c = conn_begin(&w->conns, w->clock.now_ms);
 
-	for (i = 0; i < most && worker_wants_accept(w); i++) {
-		int fd = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		struct conn *c;
-
-		if (fd < 0) {
-			int error = errno;
-
-			if (error == EAGAIN)
-				count(w->counters.accept_empty);
-			worker_accept_failed(w, -error);
-			if (error == EAGAIN || w->listener < 0)
-				return;
-			continue;
-		}
-		count(w->counters.accepts);
-		c = worker_conn_begin(w);
-		if (!c) {
-			refuse(l, fd);
-			continue;
-		}
-		c->fd = fd;
-		if (!receive(l, c))
-			wait_readable(l, c);
+	count(w->counters.accepts);
+	if (!c) {
+		refuse(l, fd);
+		return;
 	}
+	c->fd = fd;
+	if (!receive(l, c))
+		wait_readable(l, c);
+}
+
+static void accept_some(struct worker *w)
+{
+	accept4_batch(w, SOCK_NONBLOCK, take);
 }
 
 static void watch_listener(struct loop *l, bool on)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = listener_event };
+	const struct worker *w = l->w;
 
-	if (on == l->listening || l->w->listener < 0)
+	if (on == l->listening || w->acceptor.listener < 0)
 		return;
 	/* With one listener for all workers, wake just one of them for a connection. */
-	if (l->w->listener == l->w->shared_listener)
+	if (w->acceptor.listener == w->config.shared_listener)
 		event.events |= EPOLLEXCLUSIVE;
-	if (epoll_ctl(l->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, l->w->listener, &event))
+	if (epoll_ctl(l->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, w->acceptor.listener, &event))
 		die("epoll_ctl on the listener: %s", strerror(errno));
 	l->listening = on;
 }
 
-static void steer_accept(struct loop *l)
+static void update_listener(struct loop *l)
 {
 	struct worker *w = l->w;
 
-	if (!w->draining) {
-		watch_listener(l, worker_wants_accept(w));
-	} else if (w->listener >= 0) {
+	if (!w->drain.active) {
+		acceptor_check_full(w);
+		watch_listener(l, acceptor_may_accept(w));
+	} else if (w->acceptor.listener >= 0) {
 		watch_listener(l, false);
-		accept_some(l); /* takes what is queued, then closes the listener */
+		accept_some(w); /* takes what is queued, then closes the listener */
 	}
 }
 
@@ -250,7 +240,7 @@ static void expire(struct loop *l)
 	struct worker *w = l->w;
 	struct conn *c;
 
-	while ((c = conn_expired(&w->conns, w->now_ms)) != NULL) {
+	while ((c = conn_expired(&w->conns, w->clock.now_ms)) != NULL) {
 		if (!last_try(l, c))
 			continue;
 		if (c->state != CONN_LINGERING)
@@ -283,58 +273,86 @@ static void handle_conn(struct loop *l, const struct epoll_event *event)
 
 static void handle(struct loop *l, const struct epoll_event *event)
 {
+	struct worker *w = l->w;
 	uint64_t ignored;
 
 	if (event->data.u64 == listener_event) {
-		/* A drain may have begun in this very pass: steer_accept() sees to that. */
-		if (!l->w->draining)
-			accept_some(l);
+		/* A drain may have begun in this very pass: update_listener() sees to that. */
+		if (!w->drain.active)
+			accept_some(w);
 	} else if (event->data.u64 == wake_event) {
-		if (read(l->w->wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
+		if (read(w->drain.wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
 			die("read of an eventfd: %s", strerror(errno));
-		worker_check_stop(l->w);
+		drain_check(w);
 	} else {
 		handle_conn(l, event);
 	}
 }
 
+static bool init(struct worker *w)
+{
+	struct loop *l = malloc(sizeof(*l));
+	char *buffer = malloc(READ_SIZE);
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event wake = { .events = EPOLLIN, .data.u64 = wake_event };
+
+	if (!l || !buffer || epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, w->drain.wake, &wake)) {
+		say("worker %u: epoll: %s: see ulimit -n", w->config.index, strerror(errno));
+		free(l);
+		free(buffer);
+		if (epoll >= 0)
+			close(epoll);
+		return false;
+	}
+	*l = (struct loop){ .w = w, .epoll = epoll, .buffer = buffer };
+	w->path_state = l;
+	return true;
+}
+
+static void free_loop(struct worker *w)
+{
+	struct loop *l = w->path_state;
+
+	close(l->epoll);
+	free(l->buffer);
+	free(l);
+	w->path_state = NULL;
+}
+
 static void run(struct worker *w)
 {
-	struct loop l = { .w = w, .epoll = w->epoll, .buffer = malloc(READ_SIZE) };
-	struct epoll_event wake = { .events = EPOLLIN, .data.u64 = wake_event };
+	struct loop *l = w->path_state;
 	struct epoll_event events[EVENTS];
 	uint64_t ticked_ms = 0;
 
-	if (!l.buffer || epoll_ctl(l.epoll, EPOLL_CTL_ADD, w->wake, &wake))
-		die("epoll: %s", strerror(errno));
-	w->now_ms = clock_ms();
+	clock_init(w);
 	for (;;) {
 		bool timed;
 		int i, n;
 
-		steer_accept(&l);
-		if (worker_finished(w))
+		update_listener(l);
+		if (drain_is_over(w))
 			break;
-		timed = !conn_table_empty(&w->conns) || w->draining || !l.listening;
-		n = epoll_wait(l.epoll, events, EVENTS, timed ? TICK_MS : -1);
+		timed = !conn_table_empty(&w->conns) || w->drain.active || !l->listening;
+		n = epoll_wait(l->epoll, events, EVENTS, timed ? TICK_MS : -1);
 		if (n < 0 && errno != EINTR)
 			die("epoll_wait: %s", strerror(errno));
-		clock_pass(w);
+		clock_update(w);
 		for (i = 0; i < n; i++)
-			handle(&l, &events[i]);
-		if (w->now_ms - ticked_ms >= TICK_MS) {
-			ticked_ms = w->now_ms;
-			expire(&l);
+			handle(l, &events[i]);
+		if (w->clock.now_ms - ticked_ms >= TICK_MS) {
+			ticked_ms = w->clock.now_ms;
+			expire(l);
 		}
 		count(w->counters.passes);
 		count_add(w->counters.completions, n > 0 ? n : 0);
 	}
-	close(l.epoll);
-	free(l.buffer);
 }
 
 const struct accept_path accept_epoll = {
 	ACCEPT_PATH_ROW(epoll), /* paths.h */
 	.about = "2, and 2 per empty accept4: a readiness loop, accept4, close",
+	.init = init,
+	.free = free_loop,
 	.run = run,
 };

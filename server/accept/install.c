@@ -6,40 +6,39 @@
  * file_lock: 2 acquisitions per connection. INSTALL reserves the number, CLOSE takes it back.
  * Needs Linux 6.8.
  */
-#include "worker.h"
-
 #include "accept/shared.h"
+#include "serve.h"
 
 static void accepted(struct worker *w, struct conn *c, int slot)
 {
 	c->slot = slot;
 	/* Not linked to the receive: which number it will be is known only when it is done. */
-	io_uring_prep_fixed_fd_install(worker_sqe(w, OP_OPEN, c), slot, 0);
+	io_uring_prep_fixed_fd_install(ring_request(&w->ring, OP_OPEN, c->id), slot, 0);
 }
 
 static void opened(struct worker *w, struct conn *c, int res)
 {
 	/* The slot keeps a reference to the socket of its own, so it has to go in either case. */
-	worker_close_slot(w, c->slot);
+	serve_release(w, c->slot);
 	c->slot = -1;
 	if (res < 0) {
 		count(w->counters.install_errors);
-		worker_conn_end(w, c);
+		conn_end(&w->conns, c);
 		if (request_verdict(OP_ACCEPT, -res) == WAIT)
-			worker_accept_failed(w, res);
+			acceptor_failed(w, res);
 		return;
 	}
 	count(w->counters.installs);
 	c->fd = res;
-	worker_receive(w, c);
+	serve_receive(w, c);
 }
 
 const struct accept_path accept_install = {
 	ACCEPT_PATH_ROW(install), /* paths.h */
 	.about = "2: multishot ACCEPT into slots, FIXED_FD_INSTALL, CLOSE",
-	.arm = arm_direct,
+	.arm = direct_arm,
 	.accepted = accepted,
 	.opened = opened,
-	.retire = retire_by_close,
+	.retire = multishot_retire,
 	.retire_linked = true,
 };

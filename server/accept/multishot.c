@@ -5,32 +5,32 @@
  * file_lock: 2 acquisitions per connection. ACCEPT reserves the number, CLOSE takes it back.
  * Needs Linux 5.19 for the multishot accept.
  */
-#include "worker.h"
-
 #include "accept/shared.h"
+#include "serve.h"
 
-static void arm(struct worker *w)
+static bool arm(struct worker *w)
 {
-	struct io_uring_sqe *sqe = worker_sqe(w, OP_ACCEPT, NULL);
+	struct io_uring_sqe *sqe = ring_request(&w->ring, OP_ACCEPT, w->ring.epoch);
 
 	if (accept_one_at_a_time(w)) {
-		io_uring_prep_accept(sqe, w->listener, NULL, NULL, SOCK_CLOEXEC);
+		io_uring_prep_accept(sqe, w->acceptor.listener, NULL, NULL, SOCK_CLOEXEC);
 		sqe->ioprio |= accept_flags(w);
-		return;
+	} else {
+		/* Multishot: no request and no system call per connection, until it fails. */
+		io_uring_prep_multishot_accept(sqe, w->acceptor.listener, NULL, NULL, SOCK_CLOEXEC);
 	}
-	/* Multishot: no request and no system call per connection, until it fails. */
-	io_uring_prep_multishot_accept(sqe, w->listener, NULL, NULL, SOCK_CLOEXEC);
+	return true;
 }
 
 static void accepted(struct worker *w, struct conn *c, int fd)
 {
 	c->fd = fd;
-	worker_receive(w, c);
+	serve_receive(w, c);
 }
 
-void retire_by_close(struct worker *w, struct conn *c)
+void multishot_retire(struct worker *w, struct conn *c)
 {
-	io_uring_prep_close(worker_sqe(w, OP_RETIRE, c), c->fd);
+	io_uring_prep_close(ring_request(&w->ring, OP_RETIRE, c->id), c->fd);
 }
 
 const struct accept_path accept_multishot = {
@@ -38,6 +38,6 @@ const struct accept_path accept_multishot = {
 	.about = "2: multishot ACCEPT into fds, CLOSE",
 	.arm = arm,
 	.accepted = accepted,
-	.retire = retire_by_close,
+	.retire = multishot_retire,
 	.retire_linked = true,
 };

@@ -1,18 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 #include "accept/park.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "assertion.h"
+#include "message.h"
 
-int park_take(struct worker *w)
+bool park_init(struct worker *w)
 {
-	int fd = fdpool_take(&w->pool);
+	const struct worker_config *config = &w->config;
+	struct fdpool *pool = malloc(sizeof(*pool));
+	int ret = pool ? fdpool_init(pool, config->pool_first, config->max_conns, config->park_max,
+				     &w->counters)
+		       : -ENOMEM;
 
-	assert(fd >= 0); /* the pool has as many numbers as the table has connections */
-	count_set(w->counters.parked_now, w->pool.parkeds);
-	return fd;
+	if (ret) {
+		say("worker %u: reserving fds: %s: see ulimit -n, or lower --max-conns",
+		    config->index, strerror(-ret));
+		free(pool);
+		return false;
+	}
+	w->path_state = pool;
+	return true;
+}
+
+void park_free(struct worker *w)
+{
+	fdpool_free(park_pool(w));
+	free(w->path_state);
+	w->path_state = NULL;
 }
 
 /*
@@ -21,51 +41,61 @@ int park_take(struct worker *w)
  * just opening this very number) cannot be while the placeholder or a socket is there. EBADF can:
  * somebody has lowered RLIMIT_NOFILE. Then the socket stays for now.
  */
-static bool put_placeholder(struct worker *w, int fd)
+static bool put_placeholder(const struct fdpool *pool, int fd)
 {
-	return dup3(w->pool.placeholder, fd, O_CLOEXEC) == fd;
+	return dup3(pool->placeholder, fd, O_CLOEXEC) == fd;
 }
 
 static void sweep(struct worker *w, uint64_t older_than_ms)
 {
+	struct fdpool *pool = park_pool(w);
 	int fd;
 
-	while ((fd = fdpool_sweep(&w->pool, older_than_ms)) >= 0) {
-		if (!put_placeholder(w, fd)) {
-			fdpool_unsweep(&w->pool, w->now_ms);
+	while ((fd = fdpool_sweep(pool, older_than_ms)) >= 0) {
+		if (!put_placeholder(pool, fd)) {
+			fdpool_unsweep(pool, w->clock.now_ms);
 			break;
 		}
 		count(w->counters.swept);
 	}
-	count_set(w->counters.parked_now, w->pool.parkeds);
 }
 
 void park_retire(struct worker *w, struct conn *c)
 {
+	struct fdpool *pool = park_pool(w);
+
 	/*
 	 * Not IORING_OP_SHUTDOWN: the kernel always hands that to an io-wq thread
 	 * (io_uring/net.c, io_shutdown_prep() forces it), which costs far more than this call.
 	 */
 	shutdown(c->fd, SHUT_RDWR);
-	fdpool_park(&w->pool, c->fd, w->now_ms);
+	fdpool_park(pool, c->fd, w->clock.now_ms);
 	sweep(w, 0);
-	if (w->pool.parkeds > w->counters.parked_peak)
-		count_set(w->counters.parked_peak, w->pool.parkeds);
-	worker_conn_end(w, c);
+	if (pool->parkeds > w->counters.parked_peak)
+		count_set(w->counters.parked_peak, pool->parkeds);
+	c->fd = c->slot = -1;
+	conn_end(&w->conns, c);
 }
 
-void park_spoilt(struct worker *w, struct conn *c)
+void park_give_back(struct worker *w, struct conn *c)
 {
-	if (put_placeholder(w, c->fd))
-		fdpool_vacate(&w->pool, c->fd);
+	struct fdpool *pool = park_pool(w);
+
+	if (put_placeholder(pool, c->fd))
+		fdpool_vacate(pool, c->fd);
 	else
-		fdpool_park(&w->pool, c->fd, w->now_ms);
+		fdpool_park(pool, c->fd, w->clock.now_ms);
 	c->fd = -1;
 }
 
 void park_tick(struct worker *w)
 {
-	uint64_t timeout = w->options->park_timeout_ms;
+	uint64_t timeout_ms = w->config.options->park_timeout_ms, now_ms = w->clock.now_ms;
 
-	sweep(w, w->now_ms > timeout ? w->now_ms - timeout : 0);
+	sweep(w, now_ms > timeout_ms ? now_ms - timeout_ms : 0);
+}
+
+bool park_needs_tick(const struct worker *w)
+{
+	return park_pool(w)->parkeds > 0;
 }

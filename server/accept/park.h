@@ -1,15 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The end of a connection on the paths that put the next one over its fd: shut down, not closed.
- * fdpool.h keeps the numbers; here is what is done to them.
+ * fdpool.h keeps the numbers; here is what is done to them. The pool is these paths' own state.
  */
 #ifndef SERVER_PARK_H
 #define SERVER_PARK_H
 
+#include "assertion.h"
+#include "fdpool.h"
 #include "worker.h"
 
-/* A number for a new connection. There is one for every connection of the table. */
-int park_take(struct worker *w);
+/* The init() and free() of such a path: reserve the numbers, and close them all. */
+bool park_init(struct worker *w);
+void park_free(struct worker *w);
+
+static inline struct fdpool *park_pool(const struct worker *w)
+{
+	return w->path_state;
+}
+
+/* A number for a new connection. */
+static inline int park_take(const struct worker *w)
+{
+	int fd = fdpool_take(park_pool(w));
+
+	assert(fd >= 0); /* the pool has as many numbers as the table has connections */
+	return fd;
+}
 
 /*
  * Ends C: shutdown(2), which takes no lock of the fd table and sends the FIN, then its number waits
@@ -17,10 +34,13 @@ int park_take(struct worker *w);
  */
 void park_retire(struct worker *w, struct conn *c);
 
-/* C never got its number because the DUP onto it failed: takes it back. */
-void park_spoilt(struct worker *w, struct conn *c);
+/* The DUP of C onto its number has failed: the number goes back to the pool. */
+void park_give_back(struct worker *w, struct conn *c);
 
 /* Closes what has been parked for longer than --park-timeout, or beyond --park. */
 void park_tick(struct worker *w);
+
+/* Whether something is parked. */
+bool park_needs_tick(const struct worker *w);
 
 #endif

@@ -12,22 +12,28 @@
  */
 static inline bool accept_one_at_a_time(const struct worker *w)
 {
-	return w->draining || w->crowded;
+	return w->drain.active || w->acceptor.was_full;
 }
 
 static inline unsigned short accept_flags(const struct worker *w)
 {
-	return w->draining ? IORING_ACCEPT_DONTWAIT : 0;
+	return w->drain.active ? IORING_ACCEPT_DONTWAIT : 0;
 }
 
-/* multishot.c: the fd is closed by the ring. */
-void retire_by_close(struct worker *w, struct conn *c);
+/* multishot.c: retires C, which has an fd, by a close on the ring. */
+void multishot_retire(struct worker *w, struct conn *c);
 
-/* direct.c: a multishot accept into any free slot. */
-void arm_direct(struct worker *w);
+/* direct.c: arms a multishot accept into any free slot. */
+bool direct_arm(struct worker *w);
 
-/* accept4.c: a poll of the listener, and accept4 until the queue is empty. */
-void arm_poll(struct worker *w);
-void take_by_accept4(struct worker *w);
+/* accept4.c: arms a poll of the listener, and then accepts what is queued. */
+bool accept4_arm(struct worker *w);
+void accept4_readable(struct worker *w);
+
+/*
+ * accept4.c: calls accept4(2) with FLAGS and gives each fd to TAKE, until the queue is empty, the
+ * worker may accept no more, or, unless it drains, --accept-batch have been taken.
+ */
+void accept4_batch(struct worker *w, int flags, void (*take)(struct worker *w, int fd));
 
 #endif

@@ -15,22 +15,25 @@
 
 enum { FIRST = 100, SIZE = 8, PARK = 3 };
 
+static const uint64_t limit_ms[CONN_LIMITS] = { [LIMIT_IDLE] = 100, [LIMIT_REQUEST] = 10 };
+static struct counters counters;
+
 static void test_conn_table(void)
 {
 	struct conn_table t;
 	struct conn *c[3];
 	uint64_t id;
 
-	CHECK(!conn_table_init(&t, 2, 0), "init");
-	c[0] = conn_begin(&t);
-	c[1] = conn_begin(&t);
+	CHECK(!conn_table_init(&t, 2, 0, limit_ms, &counters), "init");
+	c[0] = conn_begin(&t, 1);
+	c[1] = conn_begin(&t, 1);
 	CHECK(c[0] && c[1] && c[0] != c[1], "two different connections");
-	CHECK(!conn_begin(&t), "a third one of two");
-	CHECK(t.used == 2, "%u used", t.used);
+	CHECK(!conn_begin(&t, 1), "a third one of two");
+	CHECK(t.used == 2 && counters.conns_now == 2, "%u used", t.used);
 	id = c[0]->id;
 	CHECK(conn_by_id(&t, id) == c[0] && conn_by_id(&t, c[1]->id) == c[1], "known by their ids");
 	conn_end(&t, c[0]);
-	c[2] = conn_begin(&t);
+	c[2] = conn_begin(&t, 1);
 	CHECK(c[2] == c[0], "the free place is used");
 	CHECK(c[2]->id != id && conn_place(c[2]) == (uint32_t)id, "with the same id");
 	CHECK(!conn_by_id(&t, id), "the earlier id names nobody");
@@ -43,9 +46,9 @@ static void test_generation_wraps(void)
 	struct conn_table t;
 	struct conn *c;
 
-	conn_table_init(&t, 1, 0);
+	conn_table_init(&t, 1, 0, limit_ms, &counters);
 	t.conns[0].id = (UINT64_C(1) << CONN_ID_BITS) - CONN_GENERATION;
-	c = conn_begin(&t);
+	c = conn_begin(&t, 1);
 	conn_end(&t, c);
 	CHECK(t.conns[0].id == 0, "id %llx", (unsigned long long)t.conns[0].id);
 	conn_table_free(&t);
@@ -56,12 +59,10 @@ static void test_limits(void)
 	struct conn_table t;
 	struct conn *a, *b, *c;
 
-	conn_table_init(&t, 3, 0);
-	t.limit_ms[LIMIT_IDLE] = 100;
-	t.limit_ms[LIMIT_REQUEST] = 10;
-	a = conn_begin(&t);
-	b = conn_begin(&t);
-	c = conn_begin(&t);
+	conn_table_init(&t, 3, 0, limit_ms, &counters);
+	a = conn_begin(&t, 1);
+	b = conn_begin(&t, 1);
+	c = conn_begin(&t, 1);
 	conn_set_limit(&t, a, LIMIT_IDLE, 1000);
 	conn_set_limit(&t, b, LIMIT_IDLE, 1001);
 	conn_set_limit(&t, c, LIMIT_REQUEST, 1095);
@@ -91,7 +92,7 @@ static void test_pool_range(void)
 	struct fdpool pool;
 	int fd;
 
-	CHECK(!fdpool_init(&pool, FIRST, SIZE, PARK), "init");
+	CHECK(!fdpool_init(&pool, FIRST, SIZE, PARK, &counters), "init");
 	for (fd = FIRST; fd < FIRST + SIZE; fd++)
 		CHECK(is_placeholder(fd), "fd %d is not reserved", fd);
 	CHECK(!fdpool_owns(&pool, FIRST - 1) && fdpool_owns(&pool, FIRST), "owns its first");
@@ -106,7 +107,7 @@ static void test_pool_taken_number(void)
 {
 	struct fdpool pool;
 	int in_the_way = fcntl(0, F_DUPFD, FIRST + 4);
-	int ret = fdpool_init(&pool, FIRST, SIZE, PARK);
+	int ret = fdpool_init(&pool, FIRST, SIZE, PARK, &counters);
 	int fd;
 
 	CHECK(ret == -EBUSY, "%d although fd %d is taken", ret, in_the_way);
@@ -119,7 +120,7 @@ static void test_pool_taken_number(void)
 static void test_pool_limit(void)
 {
 	struct fdpool pool;
-	int ret = fdpool_init(&pool, (int)sysconf(_SC_OPEN_MAX) - 4, SIZE, PARK);
+	int ret = fdpool_init(&pool, (int)sysconf(_SC_OPEN_MAX) - 4, SIZE, PARK, &counters);
 
 	CHECK(ret == -EMFILE, "%d beyond the limit of open files", ret);
 }
@@ -129,7 +130,7 @@ static void test_pool_order(void)
 	struct fdpool pool;
 	int fd[SIZE], i;
 
-	fdpool_init(&pool, FIRST, SIZE, PARK);
+	fdpool_init(&pool, FIRST, SIZE, PARK, &counters);
 	for (i = 0; i < SIZE; i++) {
 		fd[i] = fdpool_take(&pool);
 		CHECK(fd[i] == FIRST + i, "the lowest number first, not %d", fd[i]);
@@ -162,7 +163,7 @@ static void test_pool_doubtful(void)
 	struct fdpool pool;
 	int tries, fd = -1, good = FIRST + SIZE / 2;
 
-	fdpool_init(&pool, FIRST, SIZE, PARK);
+	fdpool_init(&pool, FIRST, SIZE, PARK, &counters);
 	for (tries = 0; tries < SIZE; tries++) {
 		fd = fdpool_take(&pool);
 		if (fd == good)
@@ -179,7 +180,7 @@ static void test_pool_wraps(void)
 	struct fdpool pool;
 	int round, a, b;
 
-	fdpool_init(&pool, FIRST, SIZE, PARK);
+	fdpool_init(&pool, FIRST, SIZE, PARK, &counters);
 	for (round = 0; round < 5 * SIZE; round++) {
 		a = fdpool_take(&pool);
 		b = fdpool_take(&pool);
