@@ -43,23 +43,30 @@ void acceptor_check_full(struct worker *w);
 /* Whether a connection may be accepted now. */
 bool acceptor_may_accept(const struct worker *w);
 
-/* A connection has been accepted as DESCRIPTOR: gives it to the path, or refuses it if it finds no place. */
+/*
+ * A connection has been accepted as DESCRIPTOR: the path gets it, or it is refused for want of
+ * room.
+ */
 void acceptor_accepted(struct worker *w, int descriptor);
 
 /* Accepting failed with ERROR, a negative errno: goes on, pauses, closes the listener, or dies. */
 void acceptor_failed(struct worker *w, int error);
 
-/* Forgets the request in flight, if any, and arms none; and goes on from there. */
+/* Cancels and forgets the request in flight, if any, and arms none until acceptor_resume(). */
 void acceptor_hold(struct worker *w);
 void acceptor_resume(struct worker *w);
 
-/* For ring_on_shortage(): accepts less for a while, and ends the connection that is idle longest. */
+/*
+ * For ring_on_shortage(): accepts less for a while, and ends the connection that is idle longest.
+ */
 void acceptor_shed(void *worker);
 
-/* Whether CQE is an accept that failed with an error that is fatal at other times, not in a drain. */
+/*
+ * Whether CQE is an accept that has failed as it may in a drain: at other times the error is fatal.
+ */
 bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe);
 
-/* The completions of OP_ACCEPT and OP_LISTEN, and of an OP_CANCEL_ACCEPT that failed: of no connection. */
+/* The completions of OP_ACCEPT and OP_LISTEN, and of an OP_CANCEL_ACCEPT that has failed. */
 void acceptor_completed(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
 void acceptor_readable(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
 void acceptor_cancel_failed(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);

@@ -26,12 +26,12 @@
  *              lost with it if the client has not read it yet (RFC 9112, 9.6)
  *   RETIRING   the path's retire(): a close in flight, or nothing any more
  *
- * When a time limit has passed, a connection is overdue: what it waits for is tried once more without
+ * When a time limit has passed, a connection is overdue: its receive or send is repeated without
  * waiting, since the bytes may have been there all the time that this thread did not run. Only if
- * that was in vain, its time is over.
+ * this last try has nothing to do, the connection's time is over.
  *
- * One that finds no place is refused: it gets its 503 on a spare place, from which it never goes on
- * to be served, so that the refusal is not lost either.
+ * A connection that finds no place is refused: it gets a spare place, on which it is answered 503
+ * and lingers like any other, so that the client can read the answer; then it ends.
  *
  * Towards the kernel a connection is named by its id, in which the place in the array stands behind
  * a generation that changes when the connection ends. So a late completion or event of an earlier
@@ -61,7 +61,7 @@ enum conn_limit {
 	LIMIT_IDLE,    /* no request has begun */
 	LIMIT_REQUEST, /* a request is coming in, or its answer going out */
 	LIMIT_LINGER,  /* its last answer is out; what still comes is dropped */
-	LIMIT_DRAIN,   /* idle while the server drains: no time at all */
+	LIMIT_DRAIN,   /* idle while the server drains: its time is over at once */
 	CONN_LIMITS,
 	LIMIT_NONE = CONN_LIMITS,
 };
@@ -81,17 +81,17 @@ struct carry {
 struct conn {
 	uint64_t id;	     /* what requests and events carry; see conn_by_id() */
 	uint8_t state;	     /* enum conn_state */
-	uint8_t limit;	     /* enum conn_limit: the queue that it is in */
-	uint8_t overdue;     /* enum conn_limit: its time has passed, the last try is being made */
+	uint8_t limit;	     /* enum conn_limit: the one that it is under */
+	uint8_t overdue;     /* enum conn_limit: the one whose time has passed */
 	bool last : 1;	     /* the connection ends when OUT has been sent */
-	bool linger : 1;     /* and more bytes may come from the client */
-	bool more : 1;	     /* the last receive left bytes behind */
+	bool linger : 1;     /* and the client may send more bytes all the same */
+	bool more : 1;	     /* the last receive has left bytes in the socket */
 	bool cancelled : 1;  /* its request in flight is being cancelled */
-	bool refused : 1;    /* on a spare place */
+	bool refused : 1;    /* it is on a spare place */
 	bool suspect : 1;    /* its completion may have been dropped: see recover.h */
 	bool served : 1;     /* at least one answer has been sent */
 	bool watched : 1;    /* epoll: it is in the interest list */
-	uint8_t tries;	     /* to put it over a number, or to receive without a free buffer */
+	uint8_t tries;	     /* failed ones: to DUP it, or to receive while no buffer is free */
 	int fd;		     /* -1: none */
 	int slot;	     /* -1: none */
 	uint32_t prev, next; /* in the queue of its limit; next also in the free list */
@@ -104,8 +104,8 @@ struct conn {
 
 struct conn_table {
 	struct conn *conns;
-	uint32_t places;   /* connections that can be served at once */
-	uint32_t capacity; /* and the spare ones */
+	uint32_t places;   /* for connections that are served */
+	uint32_t capacity; /* all places, spare ones included */
 	uint32_t used, used_spare;
 	uint32_t free, free_spare; /* heads of the free lists */
 	uint32_t head[CONN_LIMITS], tail[CONN_LIMITS];
@@ -114,8 +114,8 @@ struct conn_table {
 };
 
 /*
- * Makes a table for PLACES connections and SPARE refused ones, with LIMIT_MS as the durations of the
- * time limits. It counts in COUNTERS, which must stay. Returns 0 or -ENOMEM.
+ * Makes a table for PLACES connections and SPARE refused ones, with LIMIT_MS as the durations of
+ * the time limits. It counts in COUNTERS, which must stay. Returns 0 or -ENOMEM.
  */
 int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare,
 		    const uint64_t limit_ms[CONN_LIMITS], struct counters *counters);
@@ -133,19 +133,22 @@ struct conn *conn_begin_spare(struct conn_table *t);
 /* Ends C. Its descriptor must have been given up before (fd and slot are -1). */
 void conn_end(struct conn_table *t, struct conn *c);
 
-/* Puts C under LIMIT from NOW_MS on (again, if it was); LIMIT_NONE lifts all. It is not overdue. */
+/*
+ * Puts C under LIMIT, whose time begins at NOW_MS, also if C was under it before. LIMIT_NONE: under
+ * none. C is then not overdue.
+ */
 void conn_set_limit(struct conn_table *t, struct conn *c, enum conn_limit limit, uint64_t now_ms);
 
 /*
- * The oldest connection whose time ran out, taken off its queue and overdue; NULL if there is none.
- * At most as many calls as there are connections return one.
+ * Makes the connection whose time ran out first overdue, and returns it; NULL if there is none. It
+ * is under no limit any more, so a loop over these calls ends.
  */
 struct conn *conn_expired(struct conn_table *t, uint64_t now_ms);
 
-/* C, which is under a limit, is overdue now. */
+/* Makes C, which is under a limit, overdue now. */
 void conn_expire(struct conn_table *t, struct conn *c);
 
-/* Whether C is under LIMIT, its time being over or not. */
+/* Whether C is under LIMIT, or overdue by it. */
 static inline bool conn_is_under(const struct conn *c, enum conn_limit limit)
 {
 	return c->limit == limit || c->overdue == limit;

@@ -2,9 +2,9 @@
 /*
  * IORING_OP_DUP for a liburing that does not have it yet.
  *
- * The interface is the one posted to the io-uring list in March 2026 (v3's cover letter:
- * Message-ID 20260321232142.911280-1-daniele.di.proietto@gmail.com) and carried by the series in
- * kernel/patches. It is in no released kernel; probe_kernel() proves it before anything relies on
+ * The interface is the one posted to the io-uring list in March 2026 (v3's cover letter: Message-ID
+ * 20260321232142.911280-1-daniele.di.proietto@gmail.com) and carried by the series in
+ * kernel/patches. No released kernel has it; probe_kernel() tries it out before anything relies on
  * it.
  *
  *   sqe->fd            source: a file descriptor, or a slot with IORING_DUP_OLD_FIXED
@@ -21,9 +21,10 @@
 #include <liburing.h>
 
 /*
- * The opcode's number, here and nowhere else: server, examples, harness and the tests of the kernel patch take it
- * from this line. It is the one after IORING_OP_URING_CMD128, the last of Linux 7.3. Another opcode may be merged
- * first; for a kernel where DUP has another number, configure with cmake -DDUP_OPCODE=N.
+ * The opcode's number, here and nowhere else: the server, the examples, the harness and the tests
+ * of the kernel patch take it from this line. It is the one after IORING_OP_URING_CMD128, the last
+ * of Linux 7.3. Another opcode may be merged first; for a kernel where DUP has another number,
+ * configure with cmake -DDUP_OPCODE=N.
  */
 #ifndef DUP_OPCODE
 #define DUP_OPCODE 65

@@ -2,10 +2,10 @@
 /*
  * The file descriptor numbers a worker puts connections over with DUP (or dup3).
  *
- * A worker reserves its numbers once, as one contiguous range, before it accepts anything: each
- * holds a placeholder (an O_PATH descriptor, which has no ->flush and costs one struct file in
- * all), so that nobody else in the process can be handed the number, and so that the table of file
- * descriptors never grows while connections come and go.
+ * A worker reserves its numbers once, as one contiguous range, before it accepts anything. Each is
+ * a duplicate of a placeholder (an O_PATH descriptor, which costs one struct file for all of them,
+ * and nothing when it is replaced), so that nobody else in the process can be handed the number,
+ * and so that the table of file descriptors never grows while connections come and go.
  *
  *              take                     park (the socket is already shut down)
  *    VACANT ─────────► IN USE ─────────────────────────────────► PARKED
@@ -15,12 +15,13 @@
  *                     sweep: oldest first, by age or above the bound
  *
  *   VACANT  the number refers to the placeholder
- *   IN USE  to a connection
- *   PARKED  still to the finished connection before. The next DUP onto it installs the new one and
- *           takes out the old one under a single acquisition of file_lock: that is the point.
+ *   IN USE  it refers to a connection
+ *   PARKED  it still refers to the finished connection before. The next DUP onto it installs the new
+ *           one and takes out the old one under a single acquisition of file_lock: that is what
+ *           parking is for.
  *
- * The pool only keeps the books. What makes a parked number vacant is another DUP, of the
- * placeholder; whoever calls fdpool_sweep() does it.
+ * The pool only keeps the books, and duplicates nothing but at the start. Whoever sweeps a number
+ * puts the placeholder there (accept/park.c).
  */
 #ifndef SERVER_FDPOOL_H
 #define SERVER_FDPOOL_H
@@ -39,18 +40,18 @@ struct fdpool {
 	int placeholder; /* the descriptor that vacant numbers are duplicates of */
 	int first;	 /* the range is first .. first + size - 1 */
 	unsigned size;
-	int *vacant; /* a stack */
+	int *vacant; /* a stack of numbers */
 	unsigned vacants;
-	struct parked_fd *parked; /* a ring buffer, oldest at OLDEST */
+	struct parked_fd *parked; /* a ring buffer, whose oldest entry is at OLDEST */
 	unsigned oldest, parkeds;
-	unsigned park_max;
+	unsigned park_max; /* beyond so many, the oldest are swept whatever their age */
 	struct counters *counters;
 };
 
 /*
  * Reserves SIZE numbers from FIRST on, of which at most PARK_MAX will be parked at once. It counts
- * in COUNTERS, which must stay. Returns 0, or a negative errno: -EMFILE when RLIMIT_NOFILE is too low, -EBUSY when a number of
- * the range was taken by somebody else.
+ * in COUNTERS, which must stay. Returns 0, or a negative errno: -EMFILE when RLIMIT_NOFILE is too
+ * low, -EBUSY when a number of the range was taken by somebody else.
  */
 int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max,
 		struct counters *counters);
@@ -65,17 +66,20 @@ int fdpool_take(struct fdpool *pool);
 void fdpool_park(struct fdpool *pool, int fd, uint64_t now_ms);
 
 /*
- * A parked number that is to be given the placeholder now, because it has waited since before
- * OLDER_THAN_MS or more than park_max are waiting; -1 if none. It counts as vacant from here on.
+ * The oldest parked number, if it was parked before OLDER_THAN_MS or more than park_max are parked:
+ * put the placeholder there, since it counts as vacant from here on. -1 if there is none.
  */
 int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms);
 
-/* What was swept last could not be given the placeholder: it is parked, from NOW_MS on. */
+/*
+ * Undoes the last fdpool_sweep(), for a number that cannot be replaced: it is parked since NOW_MS.
+ */
 void fdpool_unsweep(struct fdpool *pool, uint64_t now_ms);
 
 /*
- * FD, in use, holds the placeholder again. It is taken last, as something was wrong with it: after all
- * that are vacant now, so that numbers which keep failing are tried in turn, and good ones before.
+ * FD was in use, and refers to the placeholder again, because a DUP onto it has failed. It will be
+ * taken after all numbers that are vacant now: so those that keep failing are tried in turn, and
+ * the good ones first.
  */
 void fdpool_vacate(struct fdpool *pool, int fd);
 

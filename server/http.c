@@ -212,14 +212,14 @@ static int in_version(struct http_request *r, unsigned char c)
 	case 0:
 		if (!is_digit(c))
 			return 400;
-		r->field = c; /* the major version, until the minor one is known */
+		r->major = c;
 		return 0;
 	case 1:
 		return c == '.' ? 0 : 400;
 	case 2:
 		if (!is_digit(c))
 			return 400;
-		if (r->field != '1')
+		if (r->major != '1')
 			return 505;
 		r->http10 = c == '0'; /* a later 1.x is answered as 1.1: RFC 9110, 2.5 */
 		return 0;

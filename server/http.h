@@ -24,15 +24,16 @@ struct http_limits {
 	uint64_t body;	 /* Content-Length; larger: 413 */
 };
 
-/* One request as far as it has been read. Zero bytes are the start of a connection. */
+/* One request as far as it has been read. At the start of a connection it is all zero bytes. */
 struct http_request {
 	uint16_t status; /* 0: more bytes wanted; else what to answer, see http_parse() */
 	uint8_t state;
-	uint8_t method;	  /* which of the names below; GET also while nothing is known */
-	uint8_t matches;  /* names the word being read can still become, one bit each */
-	uint8_t matched;  /* bytes of the word read so far */
+	uint8_t method;	  /* which of those that http.c knows; GET also while nothing is known */
+	uint8_t matches;  /* a bit for each known name that the word read so far may become */
+	uint8_t matched;  /* bytes of that word */
 	uint8_t field;	  /* the header field whose value is being read */
 	uint8_t part;	  /* where in the target, or in the value of Host */
+	uint8_t major;	  /* the digit before the point of HTTP/1.1 */
 	bool started : 1; /* a byte of it has been read, empty lines before it aside */
 	bool http10 : 1;
 	bool close : 1;	     /* Connection: close */
@@ -48,8 +49,8 @@ struct http_request {
 
 /*
  * Feeds the LEN bytes at DATA to REQUEST. Returns how many it took: all of them while the status
- * stays 0; otherwise it stops behind the byte that decided it, and what is left belongs to the
- * next request (or, after 100, to the body of this one).
+ * stays 0; otherwise those up to the byte that decided the status. What is left belongs to the next
+ * request (or, after 100, to the body of this one).
  *
  * The status is then 200 (a whole request, answer it), 100 (the client waits for permission to
  * send the body: answer 100 and go on with the same request), or the error to answer before the
@@ -58,11 +59,11 @@ struct http_request {
 size_t http_parse(struct http_request *request, const struct http_limits *limits, const char *data,
 		  size_t len);
 
-/* A constant answer. It stays valid for the life of the program. */
+/* An answer: constant bytes, valid for the life of the program. */
 struct http_answer {
 	const char *data;
 	uint32_t len;
-	bool close; /* the connection ends behind it */
+	bool close; /* the connection ends when it has been sent */
 };
 
 /*
@@ -76,8 +77,9 @@ void http_next(struct http_request *request);
 bool http_is_head(const struct http_request *request);
 
 /*
- * Whether a client that keeps to RFC 9112, 9.6 sends nothing behind REQUEST: it has said "close"
- * itself. Old ones send an empty line behind a body nevertheless (RFC 9112, 2.2).
+ * Whether no more bytes are to be expected behind REQUEST: the client has asked for "close" itself,
+ * and then sends nothing more (RFC 9112, 9.6). Not behind a body, as old clients send an empty line
+ * there nevertheless (RFC 9112, 2.2).
  */
 bool http_is_last(const struct http_request *request);
 

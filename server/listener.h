@@ -8,11 +8,11 @@
 #include "options.h"
 
 /*
- * Opens a socket bound to the options' address, and listening if LISTENING. Returns it, or -1 with
- * the reason said.
+ * Opens a socket bound to the options' address, and listening if LISTENING. Returns it, or -1 after
+ * it has said why it cannot.
  *
- * A socket that is bound but does not listen gets no connections; main.c holds one to fix the port
- * that the workers' own listeners share by SO_REUSEPORT.
+ * A socket that is bound and does not listen gets no connections. main.c holds one to keep the
+ * port, which the workers' own listeners share by SO_REUSEPORT.
  *
  * TAG, a small number, goes into the socket and from there into every connection it accepts, so
  * that listener_accepted() recognises them. 0: no tag.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The counters over HTTP, for Prometheus, on 127.0.0.1 only. A thread of its own serves them, by the
- * same parser and under the same limits as the rest: a scrape costs an accept4 and a close on the
- * shared table, and the workers and the main thread nothing.
+ * The counters over HTTP, for Prometheus, on 127.0.0.1 only. A thread of its own serves them, with
+ * the same parser and the same limits as the server. A scrape costs the workers and the main thread
+ * nothing but an accept4 and a close on the fd table that they share with it.
  *
  * During a rolling restart two servers listen on the port (SO_REUSEPORT), and a scrape gets either;
  * process_start_time_seconds tells which. The old one stops listening when it begins to drain.
@@ -18,7 +18,7 @@
 
 struct metrics {
 	const struct options *options;
-	struct counters *const *blocks; /* of the workers */
+	struct counters *const *blocks; /* one for each worker */
 	unsigned n;
 	int listener; /* -1: none */
 	int wake;     /* an eventfd, written to when one of the next two is set */

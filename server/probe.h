@@ -10,11 +10,13 @@
 
 struct kernel {
 	unsigned features; /* enum kernel_feature, or-ed */
-	char ring[160];	   /* why FEATURE_RING is missing, for a person */
+	/* Why a feature is missing, for a person. */
+	char ring[160];
 	char install[160];
 	char dup[160];
 };
 
+/* Tries everything out, and fills KERNEL. */
 void probe_kernel(struct kernel *kernel);
 
 /* Says on stderr why PATH cannot be had on this kernel, and what to do. */

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a connection answers to the bytes it gets: HTTP or echo, with no notion of how bytes come
- * and go. Both the ring loop (worker.c) and the readiness loop (accept/epoll.c) drive it:
+ * What a connection answers to the bytes it gets: HTTP or echo. How bytes are received and sent is
+ * none of its business: both the ring's loop (serve.c) and the readiness loop (accept/epoll.c) use
+ * it:
  *
  *   bytes received        -> protocol_received(), then send c->out if c->out_len is not 0
  *   all of c->out sent    -> protocol_sent(), then send c->out again if there is more
  *   the time limit passed -> protocol_timed_out(), then send c->out if there is something to say
  *
- * c->last says that the connection ends behind c->out; c->linger, that the client may send more all
- * the same. The caller sets c->more when it knows of bytes that it has not received yet.
+ * c->last says that the connection ends when c->out has been sent; c->linger, that the client may
+ * send more all the same. The caller sets c->more when it knows of bytes that it has not received
+ * yet.
  */
 #ifndef SERVER_PROTOCOL_H
 #define SERVER_PROTOCOL_H
@@ -31,10 +33,13 @@ void protocol_drain(struct protocol *p);
 /* Takes the LEN bytes at DATA, which need not stay. Returns 0, or -ENOMEM: close the connection. */
 int protocol_received(struct protocol *p, struct conn *c, const char *data, uint32_t len);
 
-/* No place is free for C: its answer says so. */
+/* Makes the answer of C say that the server is full. */
 void protocol_refuse(struct conn *c);
 
+/* All of C's answer has been sent: makes the next one if a whole request has come already. */
 void protocol_sent(struct protocol *p, struct conn *c);
+
+/* C's time is over: makes an answer that says so if C is in the middle of a request. */
 void protocol_timed_out(struct protocol *p, struct conn *c);
 
 /* Whether C is between two requests: nothing of the next one has come. */

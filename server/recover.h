@@ -2,11 +2,11 @@
 /*
  * What a worker does when the kernel has dropped completions.
  *
- * A completion that finds the completion queue full is kept by the kernel until there is room. It is
- * dropped only if there is no memory to keep it in. Then this worker's books are wrong: a connection
- * waits for a completion that never comes, an accepted socket belongs to nobody, a receive buffer is
- * not given back, or accepting is thought to be going on and is not. Nobody can tell what has been
- * dropped, so the books are compared with the kernel's, in these stages:
+ * A completion that finds the completion queue full is kept by the kernel until there is room. It
+ * is dropped only if there is no memory to keep it in. Then this worker's books are wrong: a
+ * connection waits for a completion that never comes, an accepted socket belongs to nobody, a
+ * receive buffer is not given back, or accepting is thought to be going on and is not. Nobody can
+ * tell what has been dropped, so the books are compared with the kernel's, in these stages:
  *
  *     BEGUN     Accepting stops, so that nothing new gets a descriptor meanwhile, and a new epoch of
  *               the ring begins: what earlier requests of the worker itself may still say is ignored.
@@ -18,9 +18,9 @@
  *               descriptors of this worker that no connection has are closed, and accepting and the
  *               clock begin anew.
  *
- * Slots and the numbers of a pool are the worker's own. An fd in a table that workers share is known
- * by a tag that sockets inherit from the worker's listener (listener.h). With --listener shared all
- * have the same tag, so there an fd that was lost stays open until the server ends.
+ * Slots and the numbers of a pool are the worker's own. An fd in a table that workers share is
+ * known by a tag that sockets inherit from the worker's listener (listener.h). With --listener
+ * shared all have the same tag, so there an fd that was lost stays open until the server ends.
  */
 #ifndef SERVER_RECOVER_H
 #define SERVER_RECOVER_H

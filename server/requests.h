@@ -2,10 +2,10 @@
 /*
  * Every request the server makes, and what it does when the kernel answers one with an error.
  *
- * The list below is where a request comes into being: enum op is made from it, so a request without
- * a decision for each kind of error does not compile. Whatever a peer, the network, an
- * administrator or a limit can cause ends a connection at most. Fatal is only an error that says
- * that this program's own books are wrong: EBADF, EFAULT or EINVAL for a request that it built.
+ * enum op is made from the list below, so a request without a decision for each kind of error does
+ * not compile. An error that a peer, the network, an administrator or a limit can cause ends a
+ * connection at most. Fatal are only those which show that this program's own books are wrong:
+ * EBADF, EFAULT or EINVAL for a request that it built itself.
  *
  * The paths that call accept4(2), recv(2) or send(2) themselves ask the same table.
  */
@@ -16,7 +16,7 @@ enum verdict {
 	AGAIN,	 /* nothing has happened: the same request once more */
 	WAIT,	 /* once more, after a pause */
 	END,	 /* what the request was for is over: a connection, or a try to open it */
-	NOTHING, /* it was done, or does not matter */
+	NOTHING, /* it has been done, or it does not matter that it has not */
 	FATAL,	 /* the program ends, and says which request and which error */
 };
 

@@ -123,9 +123,10 @@ void ring_chain(struct ring *r, struct io_uring_sqe **sqes, const enum op *ops, 
 int ring_cancel_now(struct ring *r, enum op op, uint64_t id);
 
 /*
- * Three seams for tests, which replace these (test/faults.c); here they do nothing. The first may
- * change how many entries the queues get, the others see every submission before it is made, and
- * every completion before it is reaped; the last may change what io_uring_enter() is taken to say.
+ * These do nothing here; test/faults.c replaces them. The first may change how many entries the
+ * queues get. The second is called before each submission and sees what is submitted. The third is
+ * called behind it, sees the completions that have come, and returns what the submission shall be
+ * taken to have returned instead of RET.
  */
 void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries);
 void ring_before_submit(struct ring *r);
@@ -152,7 +153,7 @@ static inline bool ring_is_current(const struct ring *r, const struct io_uring_c
 	return user_data_id(cqe->user_data) == r->epoch;
 }
 
-/* Whether there is no completion to reap, and the kernel keeps none for want of room. */
+/* Whether no completion is there to be reaped, and the kernel keeps none back for want of room. */
 bool ring_is_reaped(const struct ring *r);
 
 /* The buffer a receive has filled, and giving it back once its bytes are used. */
@@ -163,7 +164,10 @@ static inline const char *ring_buffer(const struct ring *r, unsigned id)
 
 void ring_buffer_return(struct ring *r, unsigned id);
 
-/* Gives all of them back, those in lost completions included. No completion may be there. */
+/*
+ * Gives back all of them, also those that dropped completions named. None may be waiting to be
+ * reaped.
+ */
 void ring_buffers_renew(struct ring *r);
 
 #endif

@@ -6,7 +6,9 @@
 
 #include "worker.h"
 
-/* Receives without a free buffer, at most, before a connection whose time has passed is given up. */
+/*
+ * Receives without a free buffer, at most, before a connection whose time has passed is given up.
+ */
 enum { MOST_TRIES = 100 };
 
 /* A connection's requests go to its fd once it has one, to its slot (FIXED_FILE) before. */
@@ -292,7 +294,9 @@ void serve_sent(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 	if (c->out_len && c->overdue != LIMIT_NONE && !cancelled) {
 		time_out(w, c);
 	} else if (c->out_len) {
-		/* Of a cancelled one the kernel tells what had gone out rather than of the cancel. */
+		/*
+		 * Of a cancelled one the kernel tells what had gone out rather than of the cancel.
+		 */
 		send_answer(w, c);
 	} else if (c->last && c->linger) {
 		shut_down(w, c);

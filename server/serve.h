@@ -3,8 +3,8 @@
  * One connection on a ring: its receives, its answers, and its end.
  *
  * Each function either prepares a request or handles the completion of one. A connection has one
- * request in flight at a time (conn.h lists which in each state); what its bytes mean is protocol.h's
- * business, and how its descriptor is given up is the accept path's.
+ * request in flight at a time (conn.h lists which in each state); what its bytes mean is
+ * protocol.h's business, and how its descriptor is given up is the accept path's.
  */
 #ifndef SERVER_SERVE_H
 #define SERVER_SERVE_H
@@ -18,10 +18,14 @@ struct worker;
 /* Receives on C, which has its descriptor. */
 void serve_receive(struct worker *w, struct conn *c);
 
-/* The same as the last request of a chain that makes the descriptor: SQE was taken as its OP_RECV. */
+/*
+ * The same as the last request of a chain that makes the descriptor: SQE was taken as its OP_RECV.
+ */
 void serve_receive_linked(struct worker *w, struct conn *c, struct io_uring_sqe *sqe);
 
-/* Tells C, which is on a spare place and has its descriptor, that the server is full, and ends it. */
+/*
+ * Tells C, which is on a spare place and has its descriptor, that the server is full, and ends it.
+ */
 void serve_refuse(struct worker *w, struct conn *c);
 
 /* Cancels the request that C, which is overdue, waits for. The last try follows (conn.h). */

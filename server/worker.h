@@ -61,8 +61,9 @@ struct worker {
 enum { SPARE_CONNS = 1024 };
 
 /*
- * For the main thread. Each worker is initialised, started, and, once it is ready, stopped and waited
- * for. They return 0 or a negative errno. A worker that is to be stopped drains; see drain.h.
+ * For the main thread. Each worker is initialised, started, and, once it is ready, stopped and
+ * waited for. They return 0 or a negative errno. A worker that is to be stopped drains; see
+ * drain.h.
  */
 int worker_init(struct worker *w, const struct worker_config *config);
 int worker_start(struct worker *w);

@@ -30,7 +30,7 @@ struct accept_path {
 	/* From the path's row: ACCEPT_PATH_ROW(). */
 	const char *name;
 	unsigned needs;		   /* enum kernel_feature, or-ed */
-	bool nonblocking_listener; /* it calls accept4 itself; requests would not wait there */
+	bool nonblocking_listener; /* it calls accept4 itself; a request waits on a blocking one */
 	bool accepts_slots;	   /* what accept yields is a slot, not an fd */
 	bool uses_pool;		   /* fds come from the worker's fdpool */
 
@@ -47,9 +47,9 @@ struct accept_path {
 	void (*run)(struct worker *w);
 
 	/*
-	 * Starts accepting by an OP_ACCEPT or OP_LISTEN. In a drain it takes what is queued and does
-	 * not wait: the accept fails with EAGAIN when that was all. Returns whether a request is in
-	 * flight; if not, it has done all that at once.
+	 * Starts accepting by an OP_ACCEPT or OP_LISTEN. In a drain it takes what is queued and
+	 * does not wait: the accept fails with EAGAIN when that was all. Returns whether a request
+	 * is in flight; if not, it has done all that at once.
 	 */
 	bool (*arm)(struct worker *w);
 
@@ -94,7 +94,7 @@ ACCEPT_PATHS(X)
 	.name = #path, .needs = path##_NEEDS, .nonblocking_listener = path##_CALLS,                \
 	.accepts_slots = path##_SLOTS, .uses_pool = path##_POOL
 
-/* All of them, ended by NULL, and one by its name (NULL if there is none). */
+/* All paths, ended by NULL; and the one of that name, NULL if there is none. */
 extern const struct accept_path *const accept_paths[];
 const struct accept_path *accept_path_by_name(const char *name);
 

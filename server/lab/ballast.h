@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors that are open and nothing else, as the idle connections of a busy server are: does a
- * full table make its lock slower? For measuring.
+ * Descriptors that are open and do nothing, as most connections of a busy server: to measure
+ * whether a full table makes its lock slower.
  */
 #ifndef SERVER_BALLAST_H
 #define SERVER_BALLAST_H
@@ -9,9 +9,9 @@
 #include <stdbool.h>
 
 /*
- * Opens N descriptors at the lowest free numbers, with GAPS free numbers spread evenly among them,
- * so that whoever takes the lowest free number has to look for it all over the table. They stay
- * open to the process's end. False, with a line said, when it cannot.
+ * Opens N descriptors at the lowest free numbers, and leaves GAPS numbers free, spread evenly among
+ * them, so that a search for the lowest free number has to go through the whole table. They stay
+ * open until the process ends. False: the reason has been said.
  */
 bool ballast_open(unsigned n, unsigned gaps);
 

@@ -5,9 +5,8 @@
  * sockets to upstreams), and what makes the table's lock hot even on a small machine. For
  * measuring.
  *
- * Each takes file_lock twice a round, and says how many rounds there were and what CPU time they
- * took, so that both can be told apart from what connections cost. The threads' name is
- * "neighbour".
+ * Each takes file_lock twice for an open and its close. It counts them, and its CPU time, so that
+ * both can be told apart from what connections cost. The threads are named "neighbour".
  */
 #ifndef SERVER_NEIGHBOURS_H
 #define SERVER_NEIGHBOURS_H
