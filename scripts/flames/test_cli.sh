@@ -74,7 +74,7 @@ for file in epoll.svg multishot.svg epoll-fd-table.svg multishot-fd-table.svg ep
 done
 grep -q '[0-9.]* % with an \[unknown\] frame' "$folder/said" || complain 'the share of [unknown] was not printed'
 gzip -cd "$out/epoll.folded.gz" | grep -q '__x64_sys_accept4_\[k\]' || complain 'no frame of the kernel'
-gzip -cd "$out/multishot.folded.gz" | grep -q 'worker_main;' || complain 'no frame of the server'
+gzip -cd "$out/multishot.folded.gz" | grep -q 'thread_main;' || complain 'no frame of the server'
 python3 - "$out" <<'PYTHON' || complain 'the summary is not what it should be'
 import gzip, json, sys
 summary = json.load(open(f"{sys.argv[1]}/summary.json"))
@@ -90,7 +90,7 @@ PYTHON
 # A run that fails leaves the old set as it is.
 # Here perf has forgotten the name of a function that most samples have.
 mkdir "$folder/path"
-printf '#!/bin/bash\n[ "$1" = script ] || exec %q "$@"\n%q "$@" | sed "s/ worker_main$/ [unknown]/"\n' \
+printf '#!/bin/bash\n[ "$1" = script ] || exec %q "$@"\n%q "$@" | sed "s/ thread_main$/ [unknown]/"\n' \
 	"$(command -v perf)" "$(command -v perf)" >"$folder/path/perf"
 chmod +x "$folder/path/perf"
 before=$(stat -c %i "$out/summary.json")
