@@ -4,8 +4,8 @@
  * server's table and its --help, the file to compile (NAME.c in this folder), the tests of the server
  * and what they expect of the path, the paths that the harness measures, counts and draws.
  *
- * This header needs no other one: CMakeLists.txt, server/test/harness.py and scripts/bench read it too,
- * as text. So a row is one line, and starts with a tab and X.
+ * This header needs no other one: CMakeLists.txt, server/test/harness.py, scripts/bench and scripts/flamegraph
+ * read it too, as text. So a row is one line, and starts with a tab and X.
  *
  *	name		of the path and of its file: a C identifier
  *	needs		enum kernel_feature, or-ed: what the kernel must have. A path that needs FEATURE_DUP
