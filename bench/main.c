@@ -11,6 +11,7 @@
  * cell/cell.c is the file to read first: how one cell is measured, in order.
  */
 #include "cell/bare.h"
+#include "instructions/instructions_cmd.h"
 #include "option.h"
 #include "cell/preflight.h"
 #include "report/report.h"
@@ -35,6 +36,10 @@ static const struct command {
 	{ "compare", compare_command, "say whether two runs agree" },
 	{ "storm", storm_command, "drive any server by address and port" },
 	{ "waits", waits_command, "watch a process wait for its file_lock, by call path" },
+	{ "instructions", instructions_command,
+	  "count the instructions of a connection, in the guest" },
+	{ "dearer", dearer_command,
+	  "say whether a connection takes more instructions than before" },
 	{ "bare", bare_command, "the floor: a bare accept-answer-close loop" },
 };
 
@@ -46,7 +51,7 @@ static void print_usage(FILE *out)
 		"usage: accept-bench COMMAND [option]...\n"
 		"Measures what each way to accept a connection costs on the lock of the fd table.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].what);
+		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].what);
 	fprintf(out, "\naccept-bench COMMAND --help lists a command's options\n");
 }
 

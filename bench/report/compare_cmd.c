@@ -258,7 +258,8 @@ static int compare(const struct report_data *a, const struct report_data *b)
 static bool read_side(const struct text_list *files, json_t *records, struct report_data *data)
 {
 	for (size_t i = 0; i < files->n; i++)
-		if (!report_read("compare", files->item[i], records, NULL))
+		if (!report_read("compare", files->item[i],
+				 &(struct report_records){ .cells = records }))
 			return false;
 	if (!report_make_safe(records)) {
 		fprintf(stderr, "accept-bench compare: out of memory\n");

@@ -2,6 +2,7 @@
 /* The report: its parts in order, and those that are not about one experiment. See report.h. */
 #include "report/report.h"
 #include "report/report_flames.h"
+#include "report/report_instructions.h"
 #include "report/report_opcode.h"
 #include "cell/cell.h"
 #include "cell/record.h"
@@ -368,6 +369,7 @@ void report_markdown(FILE *out, const struct report_data *data, const struct rep
 	print_limits(out, data);
 	report_opcode(out, files->opcode, files->plots);
 	report_sections(out, data, files->plots);
+	report_instructions(out, files->instructions);
 	report_flames(out, files->flame_summaries, files->flames, files->out);
 	print_overhead(out, data);
 	print_blind(out, data);

@@ -19,7 +19,8 @@ struct report_files {
 	const struct text_list
 		*flames; /* folders of flame graphs, and what is in their summaries */
 	json_t *flame_summaries;
-	json_t *opcode; /* records of the opcode alone: report_opcode.h */
+	json_t *opcode;	      /* records of the opcode alone: report_opcode.h */
+	json_t *instructions; /* report_instructions.h */
 };
 
 /* Markdown, from the records and nothing else: the same records give the same bytes. */
@@ -42,11 +43,19 @@ void report_csv(FILE *out, json_t *records);
 
 int report_command(int argc, char **argv);
 int compare_command(int argc, char **argv);
+int dearer_command(int argc, char **argv);
+
+/* Records by their kind, each an array; NULL: such records are refused. */
+struct report_records {
+	json_t *cells;
+	json_t *opcode;	      /* of operations on an fd table alone: report_opcode.h */
+	json_t *instructions; /* report_instructions.h */
+};
 
 /*
- * Reads records and notes the file in each; those of the opcode alone go to `opcode`, or are refused
- * if that is NULL. false: said why on stderr, as "accept-bench COMMAND: ..."
+ * Appends the records of a file, and notes the file in those of cells. false: said why on stderr, as
+ * "accept-bench COMMAND: ..."
  */
-bool report_read(const char *command, const char *path, json_t *records, json_t *opcode);
+bool report_read(const char *command, const char *path, const struct report_records *records);
 
 #endif

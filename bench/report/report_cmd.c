@@ -4,6 +4,7 @@
 #include "cell/record.h"
 #include "report/report.h"
 #include "report/report_flames.h"
+#include "report/report_instructions.h"
 #include "report/report_opcode.h"
 #include "report/report_plot.h"
 #include "report/report_safe.h"
@@ -80,7 +81,7 @@ struct product {
 };
 
 struct report {
-	json_t *records, *opcode; /* cells; operations on an fd table alone */
+	json_t *records, *opcode, *instructions; /* cells, and struct report_records' others */
 	struct report_data data;
 	struct report_files files;
 	size_t n;
@@ -149,6 +150,7 @@ static int make(struct report *report)
 		fclose(out);
 	}
 	if (!report_make_safe(report->records) || !report_make_safe(report->opcode) ||
+	    !report_make_safe(report->instructions) ||
 	    !report_make_safe(report->files.flame_summaries)) {
 		fprintf(stderr, "accept-bench report: out of memory\n");
 		return EXIT_FAILED;
@@ -161,6 +163,8 @@ static int make(struct report *report)
 		report_markdown(out, &report->data, files);
 	else if (json_array_size(report->opcode))
 		report_opcode_alone(out, report->opcode, report->files.plots);
+	else if (json_array_size(report->instructions))
+		report_instructions_alone(out, report->instructions);
 	else
 		report_flames_alone(out, files->flame_summaries, files->flames, files->out);
 	fclose(out);
@@ -226,6 +230,7 @@ static void free_report(struct report *report)
 		report_free(&report->data);
 	json_decref(report->records);
 	json_decref(report->opcode);
+	json_decref(report->instructions);
 	json_decref(report->files.flame_summaries);
 	free(report);
 }
@@ -241,64 +246,71 @@ static const char *seen_from(const char *out, const char *path)
 	return path && !strncmp(path, out, len) ? path + len : path;
 }
 
-/* What an older or newer dup_bench left is said, and not guessed at. */
-static bool check_opcode(const char *command, const char *path, json_t *opcode)
+/* What is no cell goes where its kind is wanted; what an older or newer program left is said. */
+static bool sort_other(const char *command, const char *path, json_t *record,
+		       const struct report_records *records)
 {
-	json_t *record;
 	char why[256];
-	size_t i;
 
-	json_array_foreach (opcode, i, record) {
-		if (!report_is_opcode(record))
-			snprintf(why, sizeof(why),
-				 "of a kind that this program does not read: '%s'",
-				 json_string_value(json_object_get(record, RECORD_KIND_KEY)));
-		else if (report_check_opcode(record, why, sizeof(why)))
-			continue;
-		fprintf(stderr, "accept-bench %s: %s: a record %s\n", command, path, why);
+	if (report_is_opcode(record) && records->opcode) {
+		if (report_check_opcode(record, why, sizeof(why)))
+			return !json_array_append(records->opcode, record);
+	} else if (report_is_instructions(record) && records->instructions) {
+		if (report_check_instructions(record, why, sizeof(why)))
+			return !json_array_append(records->instructions, record);
+	} else {
+		fprintf(stderr, "accept-bench %s: %s: not a record that this command reads: '%s'\n",
+			command, path, json_string_value(json_object_get(record, RECORD_KIND_KEY)));
 		return false;
 	}
-	return true;
+	fprintf(stderr, "accept-bench %s: %s: a record %s\n", command, path, why);
+	return false;
 }
 
-bool report_read(const char *command, const char *path, json_t *records, json_t *opcode)
+bool report_read(const char *command, const char *path, const struct report_records *records)
 {
-	size_t before = json_array_size(records), opcode_before = json_array_size(opcode);
+	size_t before = json_array_size(records->cells), i;
 	const char *slash = strrchr(path, '/');
+	json_t *others = json_array(), *record;
 	char why[512];
+	bool good;
 
-	if (!record_read_all(path, records, opcode, why, sizeof(why))) {
+	good = record_read_all(path, records->cells, others, why, sizeof(why));
+	if (!good)
 		fprintf(stderr, "accept-bench %s: %s\n", command, why);
-		return false;
-	}
-	if (!check_opcode(command, path, opcode))
-		return false;
-	if (json_array_size(records) == before && json_array_size(opcode) == opcode_before) {
+	json_array_foreach (others, i, record)
+		good = good && sort_other(command, path, record, records);
+	if (good && json_array_size(records->cells) == before && !json_array_size(others)) {
 		fprintf(stderr, "accept-bench %s: no records in %s\n", command, path);
-		return false;
+		good = false;
 	}
-	for (size_t i = before; i < json_array_size(records); i++)
-		json_object_set_new(json_array_get(records, i), REPORT_FILE_KEY,
+	json_decref(others);
+	for (i = before; good && i < json_array_size(records->cells); i++)
+		json_object_set_new(json_array_get(records->cells, i), REPORT_FILE_KEY,
 				    json_string(slash ? slash + 1 : path));
-	return true;
+	return good;
 }
 
 static int report_records(const struct report_files *files)
 {
 	struct report *report = calloc(1, sizeof(*report));
+	struct report_records kinds;
 	int code = EXIT_GOOD;
 
 	if (!report)
 		abort();
 	report->records = json_array();
 	report->opcode = json_array();
+	report->instructions = json_array();
+	kinds = (struct report_records){ report->records, report->opcode, report->instructions };
 	report->files = *files;
 	report->files.opcode = report->opcode;
+	report->files.instructions = report->instructions;
 	report->files.flame_summaries = report_flames_read(files->flames);
 	if (!report->files.flame_summaries)
 		code = EXIT_FAILED;
 	for (size_t i = 0; i < files->n_in && code == EXIT_GOOD; i++)
-		if (!report_read("report", files->in[i], report->records, report->opcode))
+		if (!report_read("report", files->in[i], &kinds))
 			code = EXIT_FAILED;
 	if (code == EXIT_GOOD)
 		code = make(report);

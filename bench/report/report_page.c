@@ -6,6 +6,7 @@
  */
 #include "report/report.h"
 #include "report/report_flames.h"
+#include "report/report_instructions.h"
 #include "report/report_opcode.h"
 #include "report/report_pairs.h"
 #include "cell/path.h"
@@ -645,6 +646,7 @@ void report_page(FILE *out, const struct report_data *data, const struct report_
 		say_how_often(out, counter, n);
 	say_what_it_costs(out, &neighbours);
 	say_where_not(out, &few);
+	report_instructions_line(out, files->instructions);
 	fprintf(out,
 		"- **For you?** Only if many threads meet at one table, their connections are short, "
 		"and they need real fds that all of them see: the table of decisions is below.\n\n"

@@ -29,7 +29,7 @@ complain()
 	failures=$((failures + 1))
 }
 
-for command in run experiments report compare preflight storm waits bare; do
+for command in run experiments report compare preflight storm waits instructions dearer bare; do
 	expect 0 '' $command --help
 	grep -q "^usage: accept-bench $command" "$folder/stdout" || complain "no usage of $command"
 	expect 2 "unknown option '--nonsense'" $command --nonsense
@@ -214,7 +214,7 @@ grep -q '^## The experiments' "$folder/both.md" || complain 'the cells are gone'
 sed 's/"schema":2/"schema":1/' "$folder/opcode" >"$folder/old"
 expect 1 "of dup_bench, with schema 1; this program reads 2" report --in "$folder/old" --out "$folder/old.md"
 sed 's/dup_bench/dup_other/' "$folder/opcode" >"$folder/old"
-expect 1 "of a kind that this program does not read: 'dup_other'" report --in "$folder/old" --out "$folder/old.md"
+expect 1 "not a record that this command reads: 'dup_other'" report --in "$folder/old" --out "$folder/old.md"
 expect 1 'not a record' compare --a "$folder/opcode" --b "$folder/opcode"
 expect 1 "cannot create" report --in "$folder/resumed" --out "$folder/no/where.md"
 expect 1 "cannot write /dev/full" report --in "$folder/resumed" --out /dev/full

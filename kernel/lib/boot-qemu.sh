@@ -15,7 +15,10 @@ qemu_default_cpus()
 qemu_check()
 {
 	need qemu-system-x86_64 python3 timeout
-	if [ $accel = auto ]; then
+	if [ -n "$icount" ]; then
+		[ $accel != kvm ] || usage_error "--icount is for an emulated guest, and --accel kvm has none"
+		accel=tcg
+	elif [ $accel = auto ]; then
 		kvm_works && accel=kvm || accel=tcg
 	elif [ $accel = kvm ]; then
 		kvm_works || die "no KVM here: the CPU shows neither vmx nor svm, or /dev/kvm does not open"
@@ -78,7 +81,12 @@ qemu_run()
 		options+=(--kopt "$arg")
 	done
 	options+=(--qemu-opts)
-	[ $accel = kvm ] || options+=(-accel tcg,thread=multi)
+	if [ -n "$icount" ]; then
+		# no waiting for the host's clock, neither when idle nor when the guest's is behind or ahead
+		options+=(-accel tcg,thread=single -icount shift=0,sleep=off,align=off)
+	elif [ $accel = tcg ]; then
+		options+=(-accel tcg,thread=multi)
+	fi
 	# virtme-run throws the first serial port away; the kernel speaks there from its first line on.
 	# shellcheck disable=SC2206 # words are meant
 	options+=(-set "chardev.console.path=$guest_log" $qemu)

@@ -21,7 +21,7 @@ um_check()
 	local have want why
 
 	need perl unshare mount timeout
-	[ $accel = auto ] && [ -z "$qemu" ] || usage_error "--accel and --qemu are for the flavours that QEMU runs, not for user-mode Linux"
+	[ $accel = auto ] && [ -z "$qemu$icount" ] || usage_error "--accel, --icount and --qemu are for the flavours that QEMU runs, not for user-mode Linux"
 	why=$("$kernel" --version 2>&1) || {
 		[ -x "$kernel" ] || chmod +x "$kernel" 2>/dev/null || true
 		why=$("$kernel" --version 2>&1) ||

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * accept-bench dearer: has a connection become dearer, in instructions, than a record says?
+ *
+ * Every path on a kernel with so many in flight, that both files have, is compared: the medians of
+ * what was counted by the clock. A kernel of another release, or made by another compiler, is
+ * another kernel.
+ */
+#include "cell/record.h"
+#include "instructions/instructions_cmd.h"
+#include "option.h"
+#include "report/report.h"
+#include "report/report_instructions.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct comparison {
+	json_t *was, *is;
+	double limit;
+	size_t n, dearer;
+};
+
+static const char *kernel_version(json_t *record)
+{
+	return record_text(record, "environment", "kernel_version");
+}
+
+/* Kernels of one release differ by what made them. */
+static bool same_kernel(json_t *records, json_t *record)
+{
+	struct instructions_key key = report_instructions_key(record);
+	json_t *other;
+	size_t i;
+
+	json_array_foreach (records, i, other)
+		if (!strcmp(report_instructions_key(other).kernel, key.kernel) &&
+		    !strcmp(kernel_version(other), kernel_version(record)))
+			return true;
+	return false;
+}
+
+static void compare(struct comparison *c, const struct instructions_key *key)
+{
+	double was = report_instructions_of(c->was, key, INSTRUCTIONS_ALL, "per_connection").median;
+	double is = report_instructions_of(c->is, key, INSTRUCTIONS_ALL, "per_connection").median;
+	bool dearer = is > was * (1 + c->limit);
+
+	if (!(was > 0 && is > 0))
+		return;
+	c->n++;
+	c->dearer += dearer;
+	printf("%s, %s, %u in flight: %.0f instructions a connection, were %.0f (%+.1f %%)%s\n",
+	       key->kernel, key->path, key->in_flight, is, was, 100 * (is / was - 1),
+	       dearer ? ": dearer" : "");
+}
+
+static bool is_new(json_t *seen, const struct instructions_key *key)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s %s %u", key->kernel, key->path, key->in_flight);
+	if (json_object_get(seen, text))
+		return false;
+	json_object_set_new(seen, text, json_true());
+	return true;
+}
+
+static int compare_all(struct comparison *c, uint64_t percent)
+{
+	json_t *seen = json_object(), *record;
+	size_t i;
+
+	json_array_foreach (c->is, i, record) {
+		struct instructions_key key = report_instructions_key(record);
+
+		if (same_kernel(c->was, record) && is_new(seen, &key))
+			compare(c, &key);
+	}
+	json_decref(seen);
+	if (!c->n) {
+		fprintf(stderr,
+			"accept-bench dearer: the two have no path on the same kernel, of the "
+			"same compiler, in common: nothing was compared\n");
+		return EXIT_SKIPPED;
+	}
+	printf("%zu of %zu are more than %" PRIu64 " %% dearer\n", c->dearer, c->n, percent);
+	return c->dearer ? EXIT_FAILED : EXIT_GOOD;
+}
+
+static bool read_all(const struct text_list *files, json_t *instructions)
+{
+	json_t *records = json_array();
+	bool good = true;
+
+	for (size_t i = 0; i < files->n && good; i++)
+		good = report_read(
+			"dearer", files->item[i],
+			&(struct report_records){ .cells = records, .instructions = instructions });
+	json_decref(records);
+	return good;
+}
+
+int dearer_command(int argc, char **argv)
+{
+	struct comparison c = { .was = json_array(), .is = json_array() };
+	struct text_list was = { 0 }, is = { 0 };
+	uint64_t percent = 3;
+	const struct option_row rows[] = {
+		{ "than", OPTION_TEXTS, &was, "FILE", "records of before; may be repeated", 0, 0,
+		  NULL },
+		{ "in", OPTION_TEXTS, &is, "FILE", "records of now; may be repeated", 0, 0, NULL },
+		{ "percent", OPTION_COUNT, &percent, "N", "dearer by more than this is too dear", 0,
+		  100, NULL },
+		{ 0 },
+	};
+	int code = option_parse(
+		"dearer",
+		"Compares instructions per connection with those of before.\nThe exit code "
+		"is 1 if a path has become too dear, 77 if nothing could be compared.",
+		rows, argc, argv);
+
+	if (code == OPTION_GO_ON && (!was.n || !is.n)) {
+		fprintf(stderr,
+			"accept-bench dearer: --%s is needed; see accept-bench dearer --help\n",
+			was.n ? "in" : "than");
+		code = EXIT_USAGE;
+	}
+	if (code == OPTION_GO_ON) {
+		c.limit = (double)percent / 100;
+		code = read_all(&was, c.was) && read_all(&is, c.is) ? compare_all(&c, percent)
+								    : EXIT_FAILED;
+	}
+	json_decref(c.was);
+	json_decref(c.is);
+	return code;
+}
