@@ -125,7 +125,7 @@ static void print_table(FILE *out, json_t *summary)
 	fprintf(out, "|\n\n");
 }
 
-/* A claim only where the two intervals do not meet. */
+/* A claim only where the two intervals do not overlap. */
 static void print_claim(FILE *out, json_t *summary)
 {
 	json_t *a = path_of(summary, 0), *b = path_of(summary, 1);
@@ -137,7 +137,7 @@ static void print_claim(FILE *out, json_t *summary)
 		text(a, "accept"), x, text(b, "accept"), y);
 	if (number(in_a, "high") < number(in_b, "low") ||
 	    number(in_b, "high") < number(in_a, "low"))
-		fprintf(out, "; the intervals do not meet, so `%s` spends less there.",
+		fprintf(out, "; the intervals do not overlap, so `%s` spends less there.",
 			text(x < y ? a : b, "accept"));
 	else
 		fprintf(out, "; the intervals meet, so these samples tell no difference.");

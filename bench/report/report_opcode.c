@@ -459,7 +459,7 @@ void report_opcode_summary(FILE *out, json_t *opcode, const char *plots)
 		return;
 	fprintf(out,
 		"The operations alone, without a server: processes that share an fd table, or have one "
-		"each, put another file at numbers of their own. Natively, and in user-mode Linux "
+		"each, replace the files at fds of their own. Natively, and in user-mode Linux "
 		"(UML) with a series of patches. ");
 	print_how(out, &curve);
 	print_picture(out, &curve, machine, plots);
@@ -476,8 +476,8 @@ void report_opcode(FILE *out, json_t *opcode, const char *plots)
 			fprintf(out,
 				"## Processes at one table: operations per second\n\n"
 				"What the lock lets through, without a server around it: processes that "
-				"share a table of file descriptors, or have one each, put another file "
-				"at numbers of their own, in millions of operations per second, by "
+				"share a table of file descriptors, or have one each, replace the files "
+				"at fds of their own, in millions of operations per second, by "
 				"their number. In user-mode Linux (UML) the patched kernel runs as "
 				"native code on all CPUs, with the lock of any kernel "
 				"(`kernel/measure curve`).\n\n");

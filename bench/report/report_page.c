@@ -175,7 +175,7 @@ static void say_other_kernels(FILE *out, const struct view *counter, size_t n)
 		double other = count_of(&counter[k], paths[PATH_dup].name);
 
 		if (!isnan(other) && !isnan(dup) && fabs(other - dup) > SAME_COUNT)
-			fprintf(out, " With `dup` it is %.2f times on another kernel: %s.", other,
+			fprintf(out, " On another kernel `dup` takes it %.2f times: %s.", other,
 				counter[k].machine->name);
 	}
 }
@@ -199,7 +199,7 @@ static void say_how_often(FILE *out, const struct view *counter, size_t n)
 	}
 	fprintf(out, ".");
 	if (isnan(dup))
-		fprintf(out, " Of `dup` nothing was counted here.");
+		fprintf(out, " For `dup` nothing was counted here.");
 	else if (!isnan(rival) && dup > rival - SAME_COUNT)
 		fprintf(out, " So `dup` saves nothing.");
 	else if (!isnan(rival))
@@ -234,7 +234,8 @@ static void print_counts(FILE *out, const struct view *counter, size_t n)
 		"Acquisitions of `file_lock` per connection, counted and not sampled, one request a "
 		"connection.\n\n| path ");
 	for (size_t k = 0; k < n; k++)
-		fprintf(out, "| %s, %.0f workers | and for accepts that found nobody ",
+		fprintf(out,
+			"| %s, %.0f workers | more, for `accept4` calls that found the queue empty ",
 			counter[k].machine->name, counter[k].column);
 	fprintf(out, "|\n|---|");
 	for (size_t k = 0; k < n; k++)
@@ -315,7 +316,7 @@ static void say_pool(FILE *out, const struct pool *pool, const char *what)
 		return;
 	fprintf(out, " %s: %.2f times", what, r.value);
 	if (r.n < STATS_PAIRS_MIN)
-		fprintf(out, " in %zu pairs, too few for a verdict.", r.n);
+		fprintf(out, " in %zu pairs, which are too few for a verdict.", r.n);
 	else
 		fprintf(out, " (%.2f to %.2f, %zu pairs)%s.", r.low, r.high, r.n,
 			r.claim ? "" : ", no difference that could be claimed");
@@ -332,9 +333,9 @@ static void say_what_it_costs(FILE *out, const struct view *v)
 	none = pool_of(v, lock_free);
 	if (takers.n) {
 		fprintf(out,
-			"- **Where many meet at the lock** (%s, up to %.0f further threads of the process "
-			"that open and close files), server CPU per connection with one table for all, "
-			"over a table a thread.",
+			"- **Where many threads contend for the lock** (%s, up to %.0f further threads of the process "
+			"open and close files), server CPU per connection with one table for all threads, relative "
+			"to one table per thread.",
 			v->machine->name, most);
 		say_pool(out, &takers, "Paths that take the lock");
 		say_pool(out, &none, "`direct`, which does not take it");
@@ -432,7 +433,7 @@ static void say_where_not(FILE *out, const struct view *v)
 
 	if (!cell) {
 		fprintf(out,
-			"- **Where few do**: how long anybody waits for the lock at full speed was "
+			"- **Where few threads do**: how long anybody waits for the lock at full speed was "
 			"not seen here.\n");
 		return;
 	}
@@ -440,8 +441,8 @@ static void say_where_not(FILE *out, const struct view *v)
 	cpu = report_figure_of(cell, &figure_cpu).median * 1000;
 	report_label(cell->first, label, sizeof(label));
 	fprintf(out,
-		"- **Where few do** (%s, %.0f workers), the path that waits longest, `%s`, waits %.1f ns "
-		"a connection, of %.0f us of CPU: ",
+		"- **Where few threads do** (%s, %.0f workers), the path that waits longest, `%s`, waits %.1f ns "
+		"per connection, out of %.0f us of CPU: ",
 		v->machine->name, v->column, label, wait, cpu / 1000);
 	if (wait < SMALL_SHARE * cpu)
 		fprintf(out, "there is nothing to gain by taking the lock less often.\n");
@@ -487,8 +488,8 @@ static void print_cpu(FILE *out, const struct view *v)
 	}
 	fprintf(out,
 		"%s, %.0f worker%s, the client on other CPUs. Where the client used more than %.0f %% of "
-		"its own, it was the limit: the rate says nothing of the server then, its CPU time does. "
-		"With one CPU for either that is the rule.\n\n"
+		"its CPUs, the client was the limit: the rate then says nothing about the server, but the "
+		"server's CPU time does. With one CPU for each of the two, that is the rule.\n\n"
 		"| path | us per connection | ratio to `epoll` (95 %% for all %zu) | connections/s | "
 		"client busy | server busy |\n|---|--:|--:|--:|--:|--:|\n",
 		v->machine->name, v->column, v->column == 1 ? "" : "s", 100 * LIMIT_CLIENT_SHARE,
@@ -559,9 +560,9 @@ static void print_decision(FILE *out)
 		"path | nobody else takes a private table's lock; no patch |\n"
 		"| all its I/O goes through io_uring | `direct` | a slot takes no lock at all |\n"
 		"| threads share real fds (TLS libraries, hand-over, children) | `dup` on a patched "
-		"kernel, `multishot` else | an open fd is replaced, not closed and allocated |\n"
-		"| an epoll loop that stays one | `epoll` with one accept a wake-up | an accept that finds "
-		"nobody takes the lock twice |\n\n");
+		"kernel, otherwise `multishot` | an open fd is replaced, not closed and allocated |\n"
+		"| an epoll loop that stays one | `epoll` with one accept a wake-up | an `accept4` that finds "
+		"the queue empty takes the lock twice |\n\n");
 }
 
 /* Was the opcode itself ever measured on a CPU that is one? */
@@ -601,8 +602,8 @@ static void print_not_measured(FILE *out, const struct report_data *data)
 	if (!has_dup_times(data))
 		fprintf(out,
 			"- A server with `dup` under contention: the patched kernel ran on emulated "
-			"CPUs only, which show counts and no times. What stands for it is `direct` "
-			"and private tables.\n");
+			"CPUs only, which show counts and no times. `direct` and private tables "
+			"stand in for it.\n");
 	fprintf(out,
 		"- More than %lld CPUs, and a network card: all of this is loopback.\n"
 		"- Rates of servers whose client was the limit: %zu of %zu cells on real CPUs. No claim "
@@ -615,7 +616,7 @@ static void print_not_measured(FILE *out, const struct report_data *data)
 static void print_again(FILE *out, const struct report_files *files)
 {
 	fprintf(out,
-		"## Again\n\n"
+		"## Measuring again\n\n"
 		"    scripts/bench --preset full              # measures, writes this page and %s\n"
 		"    scripts/bench --only native --records build/mine --out build/mine.md\n"
 		"    build/release/accept-bench compare --a bench/records/native.ndjson.gz --b "
@@ -636,10 +637,10 @@ void report_page(FILE *out, const struct report_data *data, const struct report_
 	look_at_times(data, EXPERIMENT_ONE_CORE, false, &one_core);
 	fprintf(out,
 		"# Results\n\nMade by `accept-bench report` from the records in this repository, not edited. "
-		"All that was measured is in [%s](%s).\n\n"
+		"Everything that was measured is in [%s](%s).\n\n"
 		"## The question\n\nAll threads of a process share one table of file descriptors under "
-		"one lock, `files_struct.file_lock`. How often does a server take it for a connection, by "
-		"each way Linux has of accepting one; what does that cost; and does it help to put a new "
+		"one lock, `files_struct.file_lock`. How often does a server take it for a connection, in "
+		"each of the ways Linux has to accept one; what does that cost; and does it help to put a new "
 		"connection over the fd of a finished one (`IORING_OP_DUP`)?\n\n## The answer\n\n",
 		files->out_seen, files->out_seen);
 	if (n)
@@ -648,15 +649,16 @@ void report_page(FILE *out, const struct report_data *data, const struct report_
 	say_where_not(out, &few);
 	report_instructions_line(out, files->instructions);
 	fprintf(out,
-		"- **For you?** Only if many threads meet at one table, their connections are short, "
-		"and they need real fds that all of them see: the table of decisions is below.\n\n"
-		"A ratio is of runs that were measured in pairs and stands in bold if its interval "
-		"leaves out 1; fewer than %d pairs have no verdict. " REPORT_AT_LEAST
+		"- **For you?** Only if many threads contend for one table, their connections are short, "
+		"and they need real fds that all of them see; [Which path for which "
+		"server](#which-path-for-which-server) has the other cases.\n\n"
+		"A ratio comes from runs that were measured in pairs. It is in bold if its interval "
+		"excludes 1; fewer than %d pairs give no verdict. " REPORT_AT_LEAST
 		"stands before a rate that the server did not limit.\n\n",
 		STATS_PAIRS_MIN);
 	print_counts(out, counter, n);
 	if (neighbours.machine || json_array_size(files->opcode))
-		fprintf(out, "## What the lock costs where it is wanted\n\n");
+		fprintf(out, "## What the lock costs under contention\n\n");
 	print_neighbours(out, &neighbours);
 	report_opcode_summary(out, files->opcode, files->plots_seen);
 	print_cpu(out, &one_core);

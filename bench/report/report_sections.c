@@ -218,7 +218,7 @@ static void print_section(FILE *out, const struct report_data *data,
 void report_sections(FILE *out, const struct report_data *data, const char *plots)
 {
 	fprintf(out,
-		"## The experiments\n\nA ratio in bold is a claim: its interval leaves out 1. A dash is "
+		"## The experiments\n\nA ratio in bold is a claim: its interval excludes 1. A dash is "
 		"what could not be seen, never a zero. " REPORT_AT_LEAST
 		"stands before a rate that the server did not limit: it could have been higher. \"Not "
 		"the server's\" is a ratio of such rates.\n\n");

@@ -212,7 +212,7 @@ static void test_answer(void)
 	expect(two_paths("dup", 30000, 2.25, 20), make_page, LIST("`dup` saves nothing"),
 	       LIST("saves 0 %"));
 	expect(two_paths("direct", 50000, 0.25, 20), make_page,
-	       LIST("Of `dup` nothing was counted here", "- A server with `dup` under contention"),
+	       LIST("For `dup` nothing was counted here", "- A server with `dup` under contention"),
 	       LIST("times with `dup`", "saves "));
 	expect(only_dups(), make_page, LIST("1.00 times with `dup`."),
 	       LIST("saves nan", "`dup` saves", "dup-batch"));

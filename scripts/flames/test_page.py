@@ -131,7 +131,7 @@ class Page(unittest.TestCase):
             pathlib.Path(other, "summary.json").write_text(json.dumps(summary))
             out = pathlib.Path(other, "report.md")
             subprocess.run([self.bench, "report", "--flames", other, "--out", out], check=True)
-            self.assertIn("the intervals do not meet, so `dup` spends less there", out.read_text())
+            self.assertIn("the intervals do not overlap, so `dup` spends less there", out.read_text())
 
     def test_nothing_comes_from_elsewhere(self):
         text = self.page.read_text()
