@@ -14,12 +14,16 @@
 /* The accept path of the self-check: storm against a listener of its own, no server at all. */
 #define CELL_SELF_CHECK "storm-alone"
 
-enum cell_load { CELL_STORM, CELL_WRK };
-extern const char *const cell_loads[];
+/* Names by the enum, ended by NULL: as the command line and the records have them. */
+enum cell_load { CELL_STORM, CELL_WRK, CELL_LOADS };
+extern const char *const cell_loads[CELL_LOADS + 1];
+
+enum cell_fd_table { CELL_SHARED, CELL_PRIVATE, CELL_FD_TABLES };
+extern const char *const cell_fd_tables[CELL_FD_TABLES + 1];
 
 /* How hard a server that parks is driven; CELL_NO_LEVEL everywhere else. */
-enum cell_level { CELL_NO_LEVEL, CELL_IDLE, CELL_LIGHT, CELL_SATURATED };
-extern const char *const cell_levels[];
+enum cell_level { CELL_NO_LEVEL, CELL_IDLE, CELL_LIGHT, CELL_SATURATED, CELL_LEVELS };
+extern const char *const cell_levels[CELL_LEVELS + 1];
 
 #define CELL_NAME 256
 
@@ -49,8 +53,8 @@ struct cell {
 /* The value, where the experiment's axis is of that kind; else 0. */
 unsigned int cell_option(const struct cell *cell);     /* the server's option */
 unsigned int cell_neighbours(const struct cell *cell); /* its threads that open and close files */
-unsigned int
-cell_rate_percent(const struct cell *cell); /* of the peak, open loop; 0: closed loop */
+/* Of the peak, open loop; 0: closed loop. */
+unsigned int cell_rate_percent(const struct cell *cell);
 enum cell_level cell_level(const struct cell *cell);
 
 /* Options that experiments hand to the server beside those of their axis. */
@@ -83,8 +87,8 @@ struct cell_setup {
 	struct progress *progress;
 };
 
-enum cell_outcome { CELL_OK, CELL_FAILED, CELL_SKIPPED };
-extern const char *const cell_outcomes[];
+enum cell_outcome { CELL_OK, CELL_FAILED, CELL_SKIPPED, CELL_OUTCOMES };
+extern const char *const cell_outcomes[CELL_OUTCOMES + 1];
 
 /* Fills outcome, reason, cell, server, storm or wrk, lock and sockets of the record. */
 enum cell_outcome cell_run(const struct cell *cell, const struct cell_setup *setup, json_t *record);

@@ -6,9 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const cell_loads[] = { "storm", "wrk", NULL };
-const char *const cell_levels[] = { "", "idle", "light", "saturated", NULL };
-const char *const cell_outcomes[] = { "ok", "failed", "skipped", NULL };
+const char *const cell_loads[] = {
+	[CELL_STORM] = "storm", [CELL_WRK] = "wrk", [CELL_LOADS] = NULL
+};
+const char *const cell_fd_tables[] = {
+	[CELL_SHARED] = "shared", [CELL_PRIVATE] = "private", [CELL_FD_TABLES] = NULL
+};
+const char *const cell_levels[] = { [CELL_NO_LEVEL] = "",
+				    [CELL_IDLE] = "idle",
+				    [CELL_LIGHT] = "light",
+				    [CELL_SATURATED] = "saturated",
+				    [CELL_LEVELS] = NULL };
+const char *const cell_outcomes[] = { [CELL_OK] = "ok",
+				      [CELL_FAILED] = "failed",
+				      [CELL_SKIPPED] = "skipped",
+				      [CELL_OUTCOMES] = NULL };
 
 void cell_append(char *text, size_t size, const char *format, ...)
 {

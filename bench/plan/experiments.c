@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-enum { SHARED, PRIVATE };
-
 #define LIST(...)                                                                                  \
 	{                                                                                          \
 		sizeof((uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t),                            \
@@ -21,37 +19,29 @@ enum { SHARED, PRIVATE };
 		}                                                                                  \
 	}
 
+/* clang-format off */
 /* ---- tables ---- */
 
-static const struct experiment_table acquisitions = { &figure_acquisitions, false,
-						      "Acquisitions of file_lock per connection" };
-static const struct experiment_table contentions = {
-	&figure_contentions, false, "Contentions of file_lock per 1000 connections"
-};
-static const struct experiment_table waits = { &figure_wait, false,
-					       "Wait for file_lock, ns per connection" };
-static const struct experiment_table holds = { &figure_hold, false,
-					       "Hold of file_lock, ns per acquisition" };
-static const struct experiment_table rates = { NULL, false, "Connections/s" };
-static const struct experiment_table rate_ratios = {
-	NULL, true, "Connections/s, ratio to `epoll` with the same options"
-};
-static const struct experiment_table cpus = { &figure_cpu, false, "Server CPU, us per connection" };
-static const struct experiment_table cpu_ratios = {
-	&figure_cpu, true, "Server CPU per connection, ratio to `epoll` with the same options"
-};
-static const struct experiment_table medians = {
-	&figure_p50, false, "Median time of a connection from its intended start, us"
-};
-static const struct experiment_table p99s = { &figure_p99, false,
-					      "99 % of connections take at most, us" };
-static const struct experiment_table p99_ratios = { &figure_p99, true,
-						    "The same, ratio to `epoll`" };
+#define TABLE static const struct experiment_table
+
+TABLE acquisitions = { &figure_acquisitions, false, "Acquisitions of file_lock per connection" };
+TABLE contentions  = { &figure_contentions, false, "Contentions of file_lock per 1000 connections" };
+TABLE waits	   = { &figure_wait, false, "Wait for file_lock, ns per connection" };
+TABLE holds	   = { &figure_hold, false, "Hold of file_lock, ns per acquisition" };
+TABLE rates	   = { NULL, false, "Connections/s" };
+TABLE rate_ratios  = { NULL, true, "Connections/s, ratio to `epoll` with the same options" };
+TABLE cpus	   = { &figure_cpu, false, "Server CPU, us per connection" };
+TABLE cpu_ratios   = { &figure_cpu, true, "Server CPU per connection, ratio to `epoll` with the same options" };
+TABLE medians	   = { &figure_p50, false, "Median time of a connection from its intended start, us" };
+TABLE p99s	   = { &figure_p99, false, "99 % of connections take at most, us" };
+TABLE p99_ratios   = { &figure_p99, true, "The same, ratio to `epoll`" };
 
 /* ---- paths ---- */
 
-/* clang-format off */
-/* Lists of paths by their role: each row gives its path, and a comma, or nothing. */
+/*
+ * Lists of paths by their role, for LIST(): each row gives its path and a comma if it has the role, else
+ * nothing.
+ */
 #define IF_PATH_PATH(id)       id,
 #define IF_PATH_CONTROL(id)
 #define IF_PATH_TUNED(id)
@@ -90,9 +80,9 @@ const struct experiment experiments[] = {
 			      .workers = LIST(2) } },
 		{ IN_QUICK, { .accepts = LIST(OURS CONTROLS PEERS), .workers = LIST(2) } },
 		{ IN_QUICK, { .accepts = LIST(PATH_epoll, PATH_multishot, PATH_dup), .workers = LIST(2),
-			      .fd_tables = LIST(PRIVATE) } },
+			      .fd_tables = LIST(CELL_PRIVATE) } },
 		{ IN_FULL, { .accepts = LIST(OURS CONTROLS PEERS), .workers = LIST(1, 2) } },
-		{ IN_FULL, { .accepts = LIST(OURS CONTROLS), .workers = LIST(2), .fd_tables = LIST(PRIVATE) } } },
+		{ IN_FULL, { .accepts = LIST(OURS CONTROLS), .workers = LIST(2), .fd_tables = LIST(CELL_PRIVATE) } } },
 	  .has_loads = true,
 	  .has_twins = true,
 	  .title = "Paths and controls",
@@ -116,7 +106,7 @@ const struct experiment experiments[] = {
 	  .cells = {
 		{ IN_SMOKE | IN_QUICK | IN_FULL, { .accepts = LIST(FEW), .workers = LIST(1, 2, 4) } },
 		{ IN_FULL, { .accepts = LIST(PATH_epoll), .workers = LIST(1, 2, 4),
-			     .fd_tables = LIST(PRIVATE) } } },
+			     .fd_tables = LIST(CELL_PRIVATE) } } },
 	  .more_workers = true,
 	  .title = "Scaling with workers",
 	  .question =
@@ -207,7 +197,7 @@ const struct experiment experiments[] = {
 			      .values = LIST(0, 2) } },
 		{ IN_FULL, { .accepts = LIST(FEW), .workers = LIST(2), .values = LIST(0, 2, 4) } },
 		{ IN_FULL, { .accepts = LIST(PATH_epoll, PATH_multishot), .workers = LIST(2),
-			     .values = LIST(0, 2), .fd_tables = LIST(PRIVATE) } } },
+			     .values = LIST(0, 2), .fd_tables = LIST(CELL_PRIVATE) } } },
 	  .title = "Busy neighbours",
 	  .question =
 		"Further threads of the server that open and close files all the time, as those of "
@@ -253,7 +243,7 @@ const struct experiment experiments[] = {
 					 .values = LIST(50, 90) } },
 		{ IN_FULL, { .accepts = LIST(FEW), .workers = LIST(2), .values = LIST(50, 70, 90) } },
 		{ IN_FULL, { .accepts = LIST(PATH_epoll), .workers = LIST(2), .values = LIST(50, 70, 90),
-			     .fd_tables = LIST(PRIVATE) } } },
+			     .fd_tables = LIST(CELL_PRIVATE) } } },
 	  .title = "Latency at parts of the peak",
 	  .question =
 		"Open loop: connections start at a fixed rate, and the time counts from when one "

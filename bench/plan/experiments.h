@@ -42,7 +42,7 @@ struct experiment_axis {
 struct cell_lists {
 	struct count_list accepts; /* enum path_id */
 	struct count_list workers;
-	struct count_list fd_tables; /* indices into matrix_fd_tables */
+	struct count_list fd_tables; /* enum cell_fd_table */
 	struct count_list loads;     /* enum cell_load */
 	struct count_list values;    /* of the experiment's axis, unless that is the workers */
 };

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const matrix_fd_tables[] = { "shared", "private", NULL };
-
 /* What the peak is taken from. */
 static const struct count_list baselines = { MATRIX_BASELINES, { PATH_epoll, PATH_multishot } };
 
@@ -47,7 +45,7 @@ static struct cell combination(const struct matrix_axes *axes, size_t k)
 
 	set_path(&cell, &paths[take(&lists->accepts, &k)]);
 	cell.workers = (unsigned int)take(&lists->workers, &k);
-	cell.fd_table = matrix_fd_tables[take(&lists->fd_tables, &k)];
+	cell.fd_table = cell_fd_tables[take(&lists->fd_tables, &k)];
 	cell.load = (enum cell_load)take(&lists->loads, &k);
 	cell.value = (unsigned int)take(&lists->values, &k);
 	return cell;
@@ -59,7 +57,7 @@ static struct cell combination(const struct matrix_axes *axes, size_t k)
  */
 static bool is_cell(const struct matrix_axes *axes, const struct cell *cell)
 {
-	bool private = strcmp(cell->fd_table, "shared") != 0;
+	bool private = strcmp(cell->fd_table, cell_fd_tables[CELL_SHARED]) != 0;
 	bool parks = !cell->unparked && path_find(cell->accept)->parks;
 
 	if (peer_is(cell->accept) &&
@@ -81,7 +79,7 @@ static struct cell baseline_of(const struct cell *cell)
 	struct cell base = *cell;
 
 	base.accept = paths[PATH_BASELINE].name;
-	base.fd_table = "shared";
+	base.fd_table = cell_fd_tables[CELL_SHARED];
 	base.unparked = false;
 	/* what the client sees differently; the others need a ring */
 	if (strcmp(base.options, PATH_DEFER))
@@ -179,7 +177,7 @@ static void make_pass(const struct matrix_plan *plan, unsigned int repetition,
 	struct cell self = { .experiment = &experiments[0],
 			     .accept = CELL_SELF_CHECK,
 			     .options = "",
-			     .fd_table = "shared",
+			     .fd_table = cell_fd_tables[CELL_SHARED],
 			     .repetition = repetition };
 
 	size_t from = matrix->n;

@@ -36,8 +36,6 @@ struct matrix_plan {
 	const char *instrument; /* of every cell; see cell.h */
 };
 
-extern const char *const matrix_fd_tables[];
-
 /* The same seed gives the same order. false: out of memory. */
 bool matrix_make(const struct matrix_plan *plan, uint64_t seed, struct matrix *matrix);
 void matrix_free(struct matrix *matrix);

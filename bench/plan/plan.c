@@ -9,9 +9,11 @@
 
 #define PEAK_REPETITIONS 3 /* of each baseline */
 
-const char *const plan_presets[] = { "smoke", "quick", "full", NULL };
+const char *const plan_presets[] = {
+	[PLAN_SMOKE] = "smoke", [PLAN_QUICK] = "quick", [PLAN_FULL] = "full", [PLAN_PRESETS] = NULL
+};
 
-static const struct plan_sizes sizes[] = {
+static const struct plan_sizes sizes[PLAN_PRESETS] = {
 	[PLAN_SMOKE] = { .repetitions = 1,
 			 .connections = 500,
 			 .concurrency = 16,

@@ -5,7 +5,7 @@
 
 #include "plan/matrix.h"
 
-extern const char *const plan_presets[];
+extern const char *const plan_presets[PLAN_PRESETS + 1]; /* ended by NULL */
 
 /* Sizes of a preset. */
 struct plan_sizes {

@@ -95,7 +95,7 @@ static int parse(struct run_options *o, int argc, char **argv)
 		  "worker threads of the server; as the experiment has it", 1, 1024, NULL },
 		{ "fd-tables", OPTION_CHOICES, &choice->fd_tables, "LIST",
 		  "one fd table for all workers, or one each; as the experiment has it", 0, 0,
-		  matrix_fd_tables },
+		  cell_fd_tables },
 		{ "loads", OPTION_CHOICES, &choice->loads, "LIST",
 		  "what drives the server in the experiment paths", 0, 0, cell_loads },
 		{ "listener", OPTION_CHOICE, &o->listener, "KIND", "one a worker, or one for all",
