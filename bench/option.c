@@ -57,6 +57,20 @@ static void print_range(FILE *out, const struct option_row *row)
 	}
 }
 
+static void print_text(FILE *out, const char *text)
+{
+	if (!text)
+		return;
+	fprintf(out, " [");
+	for (; *text; text++) {
+		if (*text == '\n')
+			fputs("\\n", out);
+		else
+			fputc(*text, out);
+	}
+	fprintf(out, "]");
+}
+
 static void print_default(FILE *out, const struct option_row *row)
 {
 	const struct count_list *list = row->value;
@@ -71,8 +85,7 @@ static void print_default(FILE *out, const struct option_row *row)
 		fprintf(out, "]");
 		break;
 	case OPTION_TEXT:
-		if (*(const char **)row->value)
-			fprintf(out, " [%s]", *(const char **)row->value);
+		print_text(out, *(const char **)row->value);
 		break;
 	case OPTION_CHOICE:
 		fprintf(out, " [%s]", row->choices[*(int *)row->value]);

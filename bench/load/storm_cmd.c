@@ -150,7 +150,7 @@ int storm_command(int argc, char **argv)
 		  0, NULL },
 		STORM_ROWS(settings),
 		{ "progress", OPTION_FLAG, &show, NULL,
-		  "a line a second on stderr even when it is no terminal", 0, 0, NULL },
+		  "print a line a second on stderr even if that is no terminal", 0, 0, NULL },
 		{ 0 },
 	};
 	int code = option_parse("storm",

@@ -46,7 +46,7 @@ extern const struct storm_settings storm_defaults;
 		  OPTION_COUNT,                                                                    \
 		  &(settings).concurrency,                                                         \
 		  "N",                                                                             \
-		  "connections open at once, all threads together",                                \
+		  "connections open at once, over all threads",                                    \
 		  1,                                                                               \
 		  STORM_CONCURRENCY_MAX,                                                           \
 		  NULL },                                                                          \
@@ -54,7 +54,7 @@ extern const struct storm_settings storm_defaults;
 		  OPTION_COUNT,                                                                    \
 		  &(settings).connections,                                                         \
 		  "N",                                                                             \
-		  "connections in all; 0: as --duration says",                                     \
+		  "connections in all; 0: as many as --duration allows",                           \
 		  0,                                                                               \
 		  1000000000,                                                                      \
 		  NULL },                                                                          \
@@ -62,7 +62,7 @@ extern const struct storm_settings storm_defaults;
 		  OPTION_TIME,                                                                     \
 		  &(settings).duration_ns,                                                         \
 		  "TIME",                                                                          \
-		  "no new connection after this; 0: as --connections says",                        \
+		  "open no connection after this time; 0: until --connections",                    \
 		  0,                                                                               \
 		  86400000000000,                                                                  \
 		  NULL },                                                                          \
@@ -74,13 +74,19 @@ extern const struct storm_settings storm_defaults;
 		  0,                                                                               \
 		  10000000,                                                                        \
 		  NULL },                                                                          \
-		{ "requests", OPTION_COUNT, &(settings).requests, "N", "requests a connection", 1, \
-		  1000000,    NULL },                                                              \
+		{ "requests",                                                                      \
+		  OPTION_COUNT,                                                                    \
+		  &(settings).requests,                                                            \
+		  "N",                                                                             \
+		  "requests in a connection",                                                      \
+		  1,                                                                               \
+		  1000000,                                                                         \
+		  NULL },                                                                          \
 		{ "payload",                                                                       \
 		  OPTION_COUNT,                                                                    \
 		  &(settings).payload,                                                             \
 		  "BYTES",                                                                         \
-		  "echo: the longest request",                                                     \
+		  "echo: length of the longest request",                                           \
 		  1,                                                                               \
 		  STORM_PAYLOAD_MAX,                                                               \
 		  NULL },                                                                          \
@@ -88,15 +94,21 @@ extern const struct storm_settings storm_defaults;
 		  OPTION_COUNT,                                                                    \
 		  &(settings).sources,                                                             \
 		  "N",                                                                             \
-		  "client addresses, from 127.1.0.1 on; 0: the kernel chooses",                    \
+		  "number of client addresses, from 127.1.0.1 on; 0: the kernel chooses",          \
 		  0,                                                                               \
 		  STORM_SOURCES_MAX,                                                               \
 		  NULL },                                                                          \
-		{ "timeout",	       OPTION_TIME, &(settings).timeout_ns, "TIME",                \
-		  "of one connection", 1000000,	    3600000000000,	    NULL },                \
-		{ "seed",    OPTION_COUNT, &(settings).seed, "N", "of everything random", 0,       \
+		{ "timeout",                                                                       \
+		  OPTION_TIME,                                                                     \
+		  &(settings).timeout_ns,                                                          \
+		  "TIME",                                                                          \
+		  "a connection fails after this time",                                            \
+		  1000000,                                                                         \
+		  3600000000000,                                                                   \
+		  NULL },                                                                          \
+		{ "seed",    OPTION_COUNT, &(settings).seed, "N", "seed of all random choices", 0, \
 		  INT64_MAX, NULL },                                                               \
-		{ "path", OPTION_TEXT, &(settings).path, "PATH", "http: what is asked for", 0,     \
+		{ "path", OPTION_TEXT, &(settings).path, "PATH", "http: the target to ask for", 0, \
 		  0,	  NULL },                                                                  \
 	{                                                                                          \
 		"body", OPTION_TEXT, &(settings).body, "TEXT",                                     \
