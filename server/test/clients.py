@@ -529,7 +529,7 @@ def test_out_of_descriptors():
         totals = s.now()
         check(totals["conns_now"] == 0, f"{totals['conns_now']} accepted without a number: {totals}")
         check(share < 0.2, f"{share:.2f} of a CPU while out of descriptors")
-        # On a crowded machine a loop that spins may get no more than that, but goes round far more often.
+        # On a busy machine a loop that spins may get no more than that, but goes round far more often.
         check(passes < 100, f"{passes:.0f} passes a second while out of descriptors")
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
         time.sleep(0.5)

@@ -108,7 +108,7 @@ class Deadline:
 
 def eventually(condition, message, seconds=15.0, progress=lambda: None):
     """
-    Waits until condition() is true: for what happens soon, but on a slow or crowded machine not at once, see
+    Waits until condition() is true: for what happens soon, but on a slow or busy machine not at once, see
     Deadline. While the value of progress() changes, there is hope. MESSAGE is a text, or a function that makes one, if
     it is to hold figures as they are in the end.
     """
