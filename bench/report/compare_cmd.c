@@ -15,7 +15,7 @@
  *
  * Of such intervals one in twenty misses 1 by chance when nothing differs. The runs agree when no
  * more do than would in 99 of 100 such pairs of runs, if ratios were independent. A claim that the
- * other run turns round is a disagreement at once.
+ * other run reverses is a disagreement at once.
  *
  * Levels (connections/s themselves) are printed and not judged: no run states how far the next
  * one's may drift, and a machine that others share drifts by more than repetitions within a run
@@ -143,7 +143,7 @@ static void compare_ratio(struct comparison *c, const struct report_cell *const 
 	if (!ratio_of_ratios(cell, f, &both) || (both.low <= 1 && both.high >= 1 && !turned))
 		return;
 	c->ratios_apart += both.low > 1 || both.high < 1;
-	printf(turned ? "  claim turned round: " : "  ratio apart: ");
+	printf(turned ? "  claim reversed: " : "  ratio apart: ");
 	print_cell(cell[0]);
 	printf(", %s to epoll's: %.2f (%.2f to %.2f) in A, %.2f (%.2f to %.2f) in B\n", f->title,
 	       a.value, a.low, a.high, b.value, b.low, b.high);
@@ -211,8 +211,7 @@ static int conclude(struct comparison *c)
 	       "be by chance. %zu had fewer than %d pairs; %zu are of rates that the server did not "
 	       "limit or of emulated times.\n",
 	       c->ratios, c->ratios_apart, by_chance, c->too_few, STATS_PAIRS_MIN, c->unsaid);
-	printf("Claims: %zu in A, %zu in B, %zu turned round.\n", c->claims_a, c->claims_b,
-	       c->turned);
+	printf("Claims: %zu in A, %zu in B, %zu reversed.\n", c->claims_a, c->claims_b, c->turned);
 	if (c->n_levels) {
 		struct summary s = stats_summary(c->level, c->n_levels);
 
@@ -285,11 +284,11 @@ int compare_command(int argc, char **argv)
 		"compare",
 		"Says whether two runs agree within their own intervals. Exit code 0: they do; 1: they "
 		"do not,\nor cannot be compared.\n\n"
-		"Compared are counts per connection, and ratios to epoll of connections/s, CPU per\n"
-		"connection and (in the experiment latency) the 99 % time: the ratio in one run over "
-		"that in the\nother has an interval of its own, which has to hold 1. One in twenty does "
-		"not by chance: only\nmore than chance explains, a count that differs, or a claim turned "
-		"round is a disagreement.",
+		"It compares counts per connection, and the ratios to epoll of connections/s, of CPU per\n"
+		"connection and (in the experiment latency) of the 99 % time. The quotient of the two "
+		"runs' ratios\nhas an interval of its own, which must contain 1; by chance one in twenty "
+		"does not. The runs\ndisagree if more miss it than chance explains, if a count differs, "
+		"or if a claim is reversed.",
 		rows, argc, argv);
 
 	if (code != OPTION_GO_ON)

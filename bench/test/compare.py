@@ -85,14 +85,14 @@ def main():
         expect("nothing differs", pair(run(1), run(2)), 0, "21 cells in both", "21 compared, 0 apart",
                "The two runs agree")
         expect("the same difference in both", pair(run(1, factor=faster), run(2, factor=faster)), 0,
-               "Claims: 36 in A, 36 in B, 0 turned round")
+               "Claims: 36 in A, 36 in B, 0 reversed")
         expect("all slower, epoll as well", pair(run(1), run(2, level=0.6)), 0, "in B over A: median 0.")
         expect("a difference in one run", pair(run(1), run(2, factor=faster)), 1, "ratio apart",
                "do not agree")
-        expect("claims turned round",
+        expect("claims reversed",
                pair(run(1, factor={"dup": 1.5}), run(2, factor={"dup": 1 / 1.5})), 1,
-               "claim turned round: paths: dup, 1 workers", "6 turned round", "do not agree")
-        expect("turned round for all", pair(run(1, factor=faster), run(2, factor=slower)), 1)
+               "claim reversed: paths: dup, 1 workers", "6 reversed", "do not agree")
+        expect("reversed for all", pair(run(1, factor=faster), run(2, factor=slower)), 1)
         expect("another count", pair(run(1), run(2, counts={"dup": 1.05})), 1, "3 apart by more than",
                "count apart: paths: dup, 2 workers: 1.0", "do not agree")
         expect("a count as good as the same", pair(run(1), run(2, counts={"dup": 1.01})), 0)
@@ -101,7 +101,7 @@ def main():
                "36 had fewer than 8 pairs")
         client = [run(seed, factor=factor).replace('"client_cpu_share": 0.5', '"client_cpu_share": 0.95')
                   for seed, factor in ((1, faster), (2, slower))]
-        expect("rates that the client limited", pair(*client), 1, "Claims: 18 in A, 18 in B, 18 turned round",
+        expect("rates that the client limited", pair(*client), 1, "Claims: 18 in A, 18 in B, 18 reversed",
                "18 are of rates that the server did not limit")
         blind = run(1, repetitions=4).replace("other_acquisitions", "nothing")
         expect("nothing to compare", pair(blind, blind), 1, "nothing to compare")
