@@ -108,17 +108,17 @@ int dearer_command(int argc, char **argv)
 	struct text_list was = { 0 }, is = { 0 };
 	uint64_t percent = 3;
 	const struct option_row rows[] = {
-		{ "than", OPTION_TEXTS, &was, "FILE", "records of before; may be repeated", 0, 0,
+		{ "than", OPTION_TEXTS, &was, "FILE", "earlier records; may be repeated", 0, 0,
 		  NULL },
-		{ "in", OPTION_TEXTS, &is, "FILE", "records of now; may be repeated", 0, 0, NULL },
-		{ "percent", OPTION_COUNT, &percent, "N", "dearer by more than this is too dear", 0,
-		  100, NULL },
+		{ "in", OPTION_TEXTS, &is, "FILE", "new records; may be repeated", 0, 0, NULL },
+		{ "percent", OPTION_COUNT, &percent, "N",
+		  "a path that takes this much more than before is a failure", 0, 100, NULL },
 		{ 0 },
 	};
 	int code = option_parse(
 		"dearer",
-		"Compares instructions per connection with those of before.\nThe exit code "
-		"is 1 if a path has become too dear, 77 if nothing could be compared.",
+		"Compares instructions per connection with those in earlier records.\nThe exit code "
+		"is 1 if a path takes more than --percent more, 77 if nothing could be compared.",
 		rows, argc, argv);
 
 	if (code == OPTION_GO_ON && (!was.n || !is.n)) {
