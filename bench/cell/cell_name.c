@@ -71,7 +71,7 @@ void cell_name(const struct cell *cell, char *text, size_t size)
 		cell_append(text, size, " %s=%s", axis->name, cell_levels[cell->value]);
 	else if (cell->value)
 		cell_append(text, size, " %s=%u%s", axis->name, cell->value,
-			    axis->kind == AXIS_RATE ? "%" : "");
+			    axis->suffix ? axis->suffix : "");
 	if (cell->instrument)
 		cell_append(text, size, " instrument=%s", cell->instrument);
 	if (cell->has_twin)

@@ -21,6 +21,7 @@ static void add_option(struct measurement *m, const char *dashes, const char *na
 void target_make_options(struct measurement *m)
 {
 	const struct cell *cell = m->cell;
+	const struct experiment_axis *axis = &cell->experiment->axis;
 	char copy[128];
 	char *cursor = copy, *word;
 
@@ -31,7 +32,7 @@ void target_make_options(struct measurement *m)
 	if (cell->unparked)
 		add_option(m, "", CELL_PARK, 0, "");
 	if (cell_option(cell))
-		add_option(m, "--", cell->experiment->axis.name, cell->value, "");
+		add_option(m, "--", axis->name, cell->value, axis->suffix ? axis->suffix : "");
 	if (cell_level(cell))
 		add_option(m, "", CELL_PARK_TIMEOUT, PARK_TIMEOUT_S, "s");
 }

@@ -233,7 +233,7 @@ const struct experiment experiments[] = {
 	{ .name = "latency",
 	  .varies = "50, 70, 90 % of the best baseline's peak",
 	  .answers = "latency from the intended start, not at saturation",
-	  .axis = { .kind = AXIS_RATE, .key = "rate_of_peak_percent", .name = "rate",
+	  .axis = { .kind = AXIS_RATE, .key = "rate_of_peak_percent", .name = "rate", .suffix = "%",
 		    .one = "% of the peak", .many = "% of the peak", .label = "load, % of the peak",
 		    .option = "rates-of-peak", .what = "percents of the best baseline's peak",
 		    .min = 1, .max = 200 },

@@ -24,8 +24,9 @@ enum axis_kind {
 
 struct experiment_axis {
 	enum axis_kind kind;
-	const char *key;  /* in the record's cell */
-	const char *name; /* in the name of a cell; AXIS_OPTION: also the option of the server */
+	const char *key;    /* in the record's cell */
+	const char *name;   /* in the name of a cell; AXIS_OPTION: also the option of the server */
+	const char *suffix; /* behind the value in both of these: "ms" of a time; NULL: none */
 	const char *one, *many; /* the unit in the head of a column: "1 worker", "2 workers" */
 	const char *label;	/* at the axis of a plot */
 	/* AXIS_OPTION: it is about the shared table, and the server refuses it with private ones. */

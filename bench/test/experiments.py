@@ -87,7 +87,7 @@ def check_common(record):
 
 def values_of(record):
     """What a cell's name says behind the load: {"open-fds": "3000"}."""
-    return dict(re.findall(r" ([a-z-]+)=(\d+)\b", record["cell"]["name"].split(" load=")[1]))
+    return dict(re.findall(r" ([a-z-]+)=(\d+[a-z]*)(?= |$)", record["cell"]["name"].split(" load=")[1]))
 
 
 def check_values(records):
