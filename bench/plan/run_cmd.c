@@ -6,10 +6,10 @@
 #include "plan/matrix.h"
 #include "cell/netns.h"
 #include "plan/pairs.h"
+#include "plan/peaks.h"
 #include "plan/plan.h"
 #include "plan/run_options.h"
 #include "cell/record.h"
-#include "report/stats.h"
 #include "load/storm_cmd.h"
 #include "load/storm_json.h"
 #include "now.h"
@@ -22,13 +22,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-/* The peaks of one baseline. */
-struct peak {
-	const char *accept;
-	size_t n;
-	double rate[RUN_REPETITIONS_MAX];
-};
 
 /* Time that cells of one experiment took. */
 struct spent {
@@ -45,7 +38,7 @@ struct run {
 	char blind_because[1200];
 	json_t *common; /* run and environment, the same in every record */
 	json_t *done;	/* --resume: the records that are there, by name and repetition */
-	struct peak peaks[MATRIX_BASELINES];
+	struct peaks peaks;
 	struct pairs pairs;
 	struct spent spent[LIST_MAX]; /* by experiment */
 	int out;
@@ -215,46 +208,6 @@ static enum cell_outcome run_watched_or_not(struct run *run, const struct cell *
 	return outcome;
 }
 
-/* ---- the peak ---- */
-
-static double rate_of(json_t *record)
-{
-	json_t *result = json_object_get(json_object_get(record, "storm"), "result");
-
-	return json_number_value(json_object_get(result, "connections_per_s"));
-}
-
-/* The one of that path, or the first that is free: there are as many as baselines. */
-static struct peak *peak_of(struct run *run, const char *accept)
-{
-	size_t i = 0;
-
-	while (i < MATRIX_BASELINES - 1 && run->peaks[i].accept &&
-	       strcmp(run->peaks[i].accept, accept))
-		i++;
-	run->peaks[i].accept = accept;
-	return &run->peaks[i];
-}
-
-static void note_peak(struct run *run, const struct cell *cell, json_t *record)
-{
-	struct peak *peak;
-
-	if (!cell->is_peak || rate_of(record) <= 0)
-		return;
-	peak = peak_of(run, cell->accept);
-	if (peak->n == RUN_REPETITIONS_MAX)
-		return;
-	peak->rate[peak->n++] = rate_of(record);
-	run->setup.peak = (struct cell_peak){ 0 };
-	for (size_t i = 0; i < MATRIX_BASELINES; i++) {
-		double median = stats_median(run->peaks[i].rate, run->peaks[i].n);
-
-		if (median > run->setup.peak.connections_per_s)
-			run->setup.peak = (struct cell_peak){ median, run->peaks[i].accept };
-	}
-}
-
 /* ---- one cell after the other ---- */
 
 static void count_outcome(struct run *run, enum cell_outcome outcome, json_t *record)
@@ -280,7 +233,7 @@ static bool measure_cell(struct run *run, const struct cell *cell)
 	outcome = run_watched_or_not(run, cell, record);
 	count_outcome(run, outcome, record);
 	if (outcome == CELL_OK) {
-		note_peak(run, cell, record);
+		run->setup.peak = peaks_note(&run->peaks, cell, record);
 		pairs_note(&run->pairs, cell, record);
 	} else if (outcome == CELL_SKIPPED) {
 		pairs_give_up(&run->pairs, cell);
@@ -343,7 +296,7 @@ static bool measure_next(struct run *run, const struct matrix *matrix, size_t i)
 	record = json_object_get(run->done, key);
 	if (record) {
 		run->n_resumed++;
-		note_peak(run, cell, record);
+		run->setup.peak = peaks_note(&run->peaks, cell, record);
 		pairs_note(&run->pairs, cell, record);
 		return true;
 	}
