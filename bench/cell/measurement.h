@@ -45,12 +45,12 @@ struct measurement {
 };
 
 /* Of snprintf()'s kind: appends to a text that is there. */
-void __attribute__((format(printf, 3, 4)))
-cell_append(char *text, size_t size, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void cell_append(char *text, size_t size, const char *format,
+						       ...);
 
 /* The cell has failed: keeps the first reason. Always false. */
-bool __attribute__((format(printf, 2, 3)))
-cell_fail(struct measurement *m, const char *format, ...);
+__attribute__((format(printf, 2, 3))) bool cell_fail(struct measurement *m, const char *format,
+						     ...);
 
 /* Storm against a listener of its own, no server at all. */
 bool cell_is_self_check(const struct cell *cell);
