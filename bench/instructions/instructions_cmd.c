@@ -39,7 +39,7 @@ struct instructions {
 	uint64_t connections, user_connections, warm_up, repetitions;
 
 	struct procfile files;
-	json_t *environment, *command;
+	json_t *environment, *command, *kernel_compiler;
 	double ns_per_instruction;
 	int records;
 };
@@ -243,6 +243,21 @@ static bool take(const struct instructions *in, const struct sample *sample, str
 
 /* ---- records ---- */
 
+/* "gcc (Debian 12.2.0-14) 12.2.0, GNU ld ...": what made the kernel, without where and by whom. */
+static json_t *kernel_compiler(struct procfile *files)
+{
+	char *text = procfile_read(files, "/proc/version");
+	char *from = text ? strstr(text, " (gcc") : NULL, *to;
+	json_t *compiler;
+
+	if (text && !from)
+		from = strstr(text, " (clang");
+	to = from ? strstr(from, ") #") : NULL;
+	compiler = to ? json_stringn(from + 2, (size_t)(to - from - 2)) : json_null();
+	free(text);
+	return compiler;
+}
+
 static json_t *record_of(const struct instructions *in, const struct sample *sample,
 			 const struct taking *t)
 {
@@ -257,14 +272,15 @@ static json_t *record_of(const struct instructions *in, const struct sample *sam
 
 	gmtime_r(&now, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	record = json_pack("{s:s,s:i,s:s,s:s,s:i,s:i,s:s,s:I,s:f,s:f,s:O,s:O}", RECORD_KIND_KEY,
-			   INSTRUCTIONS_KIND, "schema", INSTRUCTIONS_SCHEMA, "time", text, "path",
-			   sample->path, "in_flight", (int)sample->in_flight, "repetition",
-			   (int)sample->repetition, "counted", sample->counted, "connections",
-			   (json_int_t)sample->connections, "per_connection",
+	record = json_pack("{s:s,s:i,s:s,s:s,s:i,s:i,s:s,s:I,s:f,s:f,s:s,s:O,s:O,s:O}",
+			   RECORD_KIND_KEY, INSTRUCTIONS_KIND, "schema", INSTRUCTIONS_SCHEMA,
+			   "time", text, "path", sample->path, "in_flight", (int)sample->in_flight,
+			   "repetition", (int)sample->repetition, "counted", sample->counted,
+			   "connections", (json_int_t)sample->connections, "per_connection",
 			   (by_steps ? (double)t->steps : all) / connections,
-			   "passes_per_connection", passes / connections, "environment",
-			   in->environment, "command", in->command);
+			   "passes_per_connection", passes / connections, "compiler", __VERSION__,
+			   "kernel_compiler", in->kernel_compiler, "environment", in->environment,
+			   "command", in->command);
 	if (!by_steps)
 		json_object_set_new(record, "ns_per_instruction",
 				    json_real(in->ns_per_instruction));
@@ -342,6 +358,7 @@ static int start(struct instructions *in, int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	in->environment = environment_json(&in->files);
+	in->kernel_compiler = kernel_compiler(&in->files);
 	procfile_close(&in->files);
 	in->command = json_array();
 	json_array_append_new(in->command, json_string("accept-bench"));
@@ -357,6 +374,7 @@ static int start(struct instructions *in, int argc, char **argv)
 		close(in->records);
 	}
 	json_decref(in->environment);
+	json_decref(in->kernel_compiler);
 	json_decref(in->command);
 	return code;
 }

@@ -187,10 +187,29 @@ static void print_cells(FILE *out, json_t *records, const struct instructions_ke
 		fprintf(out, "| %.2f ", passes.median);
 }
 
+/* A kernel that checks its locks, which costs many times what taking them does. */
+static bool checks_locks(json_t *records, const char *kernel)
+{
+	json_t *record;
+	size_t i;
+
+	json_array_foreach (records, i, record)
+		if (!strcmp(report_instructions_key(record).kernel, kernel))
+			return json_is_true(json_object_get(json_object_get(record, "environment"),
+							    "lock_stat"));
+	return false;
+}
+
 static void print_kernel(FILE *out, json_t *records, const char *kernel)
 {
 	struct axes axes = axes_of(records, kernel);
 
+	if (checks_locks(records, kernel))
+		fprintf(out,
+			"Linux %s checks its locks, and most of what it executes is that: its figures "
+			"are for comparing with later ones (`ctest --preset instructions`), and only "
+			"those in user mode are what a connection costs.\n\n",
+			kernel);
 	for (size_t f = 0; f < axes.n_in_flight; f++) {
 		fprintf(out,
 			"Linux %s, %u in flight:\n\n"
@@ -227,7 +246,7 @@ static void print_origin(FILE *out, json_t *records)
 			 record_text(record, "environment", "virtualisation"));
 		json_object_set_new(seen, text, json_true());
 	}
-	fprintf(out, "Made by `scripts/bench --only instructions`: ");
+	fprintf(out, "Made by `accept-bench instructions`: ");
 	i = 0;
 	json_object_foreach (seen, line, value)
 		fprintf(out, "%s%s", i++ ? "; " : "", line);
@@ -260,33 +279,44 @@ void report_instructions_alone(FILE *out, json_t *records)
 
 /* ---- the line ---- */
 
+/* The `index`-th kernel whose figures are what a connection costs, or NULL. */
+static const char *plain_kernel_of(json_t *records, size_t index)
+{
+	const char *kernel;
+
+	for (size_t k = 0; (kernel = kernel_of(records, k)); k++)
+		if (!checks_locks(records, kernel) && !index--)
+			return kernel;
+	return NULL;
+}
+
+static void say_kernel(FILE *out, json_t *records, const char *kernel)
+{
+	struct axes axes = axes_of(records, kernel);
+	unsigned int in_flight = axes.in_flight[axes.n_in_flight - 1];
+	const char *separator = "";
+
+	fprintf(out, "on Linux %s, with %u in flight, ", kernel, in_flight);
+	for (size_t p = 0; p < axes.n_paths; p++) {
+		double all = all_of(records,
+				    (struct instructions_key){ kernel, axes.path[p], in_flight });
+
+		if (isnan(all))
+			continue;
+		fprintf(out, "%s%.0f with `%s`", separator, all, axes.path[p]);
+		separator = ", ";
+	}
+}
+
 void report_instructions_line(FILE *out, json_t *records)
 {
-	const char *separator;
+	const char *kernel;
+	size_t k;
 
-	for (size_t k = 0; kernel_of(records, k); k++) {
-		struct axes axes = axes_of(records, kernel_of(records, k));
-		unsigned int in_flight = axes.in_flight[axes.n_in_flight - 1];
-
-		fprintf(out,
-			k ? "; on Linux %s: "
-			  : "- **In instructions** a connection costs the "
-			    "server, on Linux %s ",
-			kernel_of(records, k));
-		if (!k)
-			fprintf(out, "with %u in flight: ", in_flight);
-		separator = "";
-		for (size_t p = 0; p < axes.n_paths; p++) {
-			struct instructions_key key = { kernel_of(records, k), axes.path[p],
-							in_flight };
-
-			if (isnan(all_of(records, key)))
-				continue;
-			fprintf(out, "%s%.0f with `%s`", separator, all_of(records, key),
-				axes.path[p]);
-			separator = ", ";
-		}
+	for (k = 0; (kernel = plain_kernel_of(records, k)); k++) {
+		fprintf(out, k ? "; " : "- **In instructions** a connection costs the server, ");
+		say_kernel(out, records, kernel);
 	}
-	if (json_array_size(records))
+	if (k)
 		fprintf(out, ".\n");
 }

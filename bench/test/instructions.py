@@ -20,12 +20,12 @@ def check(good, what):
         failures += 1
 
 
-def record(path, per_connection, counted="all", in_flight=1, kernel="7.3.4-dup-fast", version="#1 gcc 12", **more):
+def record(path, per_connection, counted="all", in_flight=1, kernel="7.3.4-dup-fast", **more):
     return {
         "record": "instructions", "schema": 1, "time": "2026-11-27T00:00:00Z", "path": path, "in_flight": in_flight,
         "repetition": 1, "counted": counted, "connections": 100, "per_connection": per_connection,
-        "passes_per_connection": 3.0, "command": [],
-        "environment": {"kernel_release": kernel, "kernel_version": version, "revision": "abc", "virtualisation": "none"},
+        "passes_per_connection": 3.0, "command": [], "compiler": "12.2.0", "kernel_compiler": "gcc 12.2.0",
+        "environment": {"kernel_release": kernel, "revision": "abc", "virtualisation": "none"},
         **more,
     }
 
@@ -69,6 +69,24 @@ def test_table():
         check(line in text, f"the table lacks: {line}\n{text}")
 
 
+def test_line():
+    """The page has those of kernels that do not check their locks."""
+    cells = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "records", "um-dup.ndjson.gz")
+    page, out = os.path.join(folder, "page.md"), os.path.join(folder, "all.md")
+    checking = record("dup", 99999, kernel="7.3.4-dup-lockstat")
+    checking["environment"]["lock_stat"] = True
+    for records, line in (
+            ([record("dup", 20000), record("dup", 18000, in_flight=32), record("direct", 17000, in_flight=32), checking],
+             "a connection costs the server, on Linux 7.3.4-dup-fast, with 32 in flight, 18000 with `dup`, 17000 with "
+             "`direct`.\n"),
+            ([checking], None)):
+        made = run("report", "--in", cells, "--in", write("in.ndjson", records), "--out", out, "--page", page)
+        check(made.returncode == 0, f"a page: {made.stderr}")
+        text = open(page).read()
+        check(line in text if line else "In instructions" not in text, f"the page: {line}\n{text}")
+        check("Linux 7.3.4-dup-lockstat checks its locks" in open(out).read(), "the report says what checks its locks")
+
+
 def test_refused():
     for bad, why in (
             (record("dup", 100, schema=2), "with schema 2; this program reads 1"),
@@ -89,7 +107,8 @@ def test_dearer():
             ([record("dup", 99999, counted="user")], 77, "nothing by the clock"),
             ([record("dup", 99999, in_flight=32)], 77, "another load"),
             ([record("dup", 99999, kernel="7.3.5-dup-fast")], 77, "another kernel"),
-            ([record("dup", 99999, version="#1 gcc 13")], 77, "another compiler")):
+            ([record("dup", 99999, compiler="13.1.0")], 77, "another compiler of the server"),
+            ([record("dup", 99999, kernel_compiler=None)], 77, "another compiler of the kernel")):
         said = dearer(before, now)
         check(said.returncode == code, f"{what}: {said.returncode}, not {code}: {said.stdout}{said.stderr}")
     check(dearer(before, [record("dup", 20610)], "--percent", "4").returncode == 0, "--percent 4")
@@ -128,6 +147,7 @@ def test_clock():
 
 with tempfile.TemporaryDirectory() as folder:
     test_table()
+    test_line()
     test_refused()
     test_dearer()
     test_clock()
