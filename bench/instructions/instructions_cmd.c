@@ -33,7 +33,7 @@ static const char *const accept_names[] = { ACCEPT_PATHS(X) NULL };
 #define SEED	       1 /* the same client addresses each time */
 
 struct instructions {
-	const char *server, *out;
+	const char *server, *out, *note;
 	struct count_list paths, in_flight;
 	struct text_list server_args;
 	uint64_t connections, user_connections, warm_up, repetitions;
@@ -281,6 +281,8 @@ static json_t *record_of(const struct instructions *in, const struct sample *sam
 			   "passes_per_connection", passes / connections, "compiler", __VERSION__,
 			   "kernel_compiler", in->kernel_compiler, "environment", in->environment,
 			   "command", in->command);
+	if (in->note)
+		json_object_set_new(record, "note", json_string(in->note));
 	if (!by_steps)
 		json_object_set_new(record, "ns_per_instruction",
 				    json_real(in->ns_per_instruction));
@@ -417,6 +419,8 @@ int instructions_command(int argc, char **argv)
 		  1, 10000000, NULL },
 		{ "repetitions", OPTION_COUNT, &in.repetitions, "N",
 		  "repetitions of the runs counted by the clock", 1, 1000, NULL },
+		{ "note", OPTION_TEXT, &in.note, "TEXT",
+		  "goes into the records, and into the report", 0, 0, NULL },
 		{ "server-arg", OPTION_TEXTS, &in.server_args, "ARG",
 		  "an argument for the server, passed on as it is; may be repeated", 0, 0, NULL },
 		{ 0 },

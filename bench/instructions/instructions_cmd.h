@@ -24,6 +24,7 @@
  *	record "instructions", schema 1, time, environment, command
  *	compiler, kernel_compiler  of this program and so of the server, and of the kernel (null: it does
  *			not say)
+ *	note		what --note says [absent]
  *	path, in_flight, repetition
  *	counted		"all": by the clock of the server's process; "user": by single steps
  *	connections	that they are of

@@ -240,10 +240,11 @@ static void print_origin(FILE *out, json_t *records)
 	json_array_foreach (records, i, record) {
 		char text[512];
 
-		snprintf(text, sizeof(text), "revision %s, %s, %s",
+		snprintf(text, sizeof(text), "revision %s, %s, %s%s%s",
 			 record_text(record, "environment", "revision"),
 			 record_text(record, "environment", "kernel_release"),
-			 record_text(record, "environment", "virtualisation"));
+			 record_text(record, "environment", "virtualisation"),
+			 *text_of(record, "note") ? ", " : "", text_of(record, "note"));
 		json_object_set_new(seen, text, json_true());
 	}
 	fprintf(out, "Made by `accept-bench instructions`: ");

@@ -55,7 +55,7 @@ def test_table():
     made, text = report([
         record("multishot", 20000), record("multishot", 20400), record("multishot", 30000),
         record("multishot", 5000, counted="user"),
-        record("dup", 21420),
+        record("dup", 21420, note="on a rainy day"),
         record("dup", 19000, kernel="7.3.4-exchange-dup-fast"),
         record("dup", 5500, counted="user", kernel="7.3.4-exchange-dup-fast"),
     ])
@@ -65,7 +65,8 @@ def test_table():
             # what executes in user mode is that of the other kernel
             "| `dup` | 21420 | 5500 | 15920 | 1.050 | 3.00 |",
             # no multishot on that kernel to compare with
-            "| `dup` | 19000 | 5500 | 13500 | - | 3.00 |"):
+            "| `dup` | 19000 | 5500 | 13500 | - | 3.00 |",
+            "revision abc, 7.3.4-dup-fast, none, on a rainy day"):
         check(line in text, f"the table lacks: {line}\n{text}")
 
 
