@@ -4,7 +4,7 @@
  * lets it take single steps (ptrace). Exact on any kernel and machine, and some hundred times as slow
  * as the server itself. The system call instruction counts as one, what the kernel does then as none.
  * What the worker does by the clock (a look at time limits every 100 ms) comes more often in a
- * connection that takes so long: 1 or 2 % of the count in a guest, more on a crowded machine.
+ * connection that takes so long: 1 or 2 % of the count in a guest, more on a busy machine.
  *
  * For a server with a single worker thread: its main thread, and the kernel's own threads for
  * io_uring (iou-*), are left alone.
