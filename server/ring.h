@@ -12,13 +12,13 @@
  *
  *   SINGLE_ISSUER, DEFER_TASKRUN, CQSIZE    ring_init()
  *   registered ring fd                      ring_init()
- *   provided buffers (BUFFER_SELECT)        buffers_init() in ring.c, prep_recv() in worker.c
+ *   provided buffers (BUFFER_SELECT)        buffers_init() in ring.c, prep_receive() in serve.c
  *   --min-wait                              submit_and_wait() in ring.c
- *   multishot accept, F_MORE                accept/multishot.c, acceptor_accept()
+ *   multishot accept, F_MORE                accept/multishot.c, acceptor_completed()
  *   slots (direct descriptors, FIXED_FILE)  accept/direct.c
- *   links, CQE_SKIP_SUCCESS                 chain() in accept/dup.c, send_answer() in worker.c
+ *   links, CQE_SKIP_SUCCESS                 chain() in accept/dup.c, send_answer() in serve.c
  *   cancelling, timeouts                    clock.h
- *   an eventfd to be woken by               clock.h
+ *   an eventfd to be woken by               drain.h
  */
 #ifndef SERVER_RING_H
 #define SERVER_RING_H

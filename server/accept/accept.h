@@ -32,7 +32,7 @@ struct accept_path {
 	unsigned needs;		   /* enum kernel_feature, or-ed */
 	bool nonblocking_listener; /* it calls accept4 itself; a request waits on a blocking one */
 	bool accepts_slots;	   /* what accept yields is a slot, not an fd */
-	bool uses_pool;		   /* fds come from the worker's fdpool */
+	bool uses_pool; /* fds come from an fdpool: see park.h, which has its init() and free() */
 
 	const char *about; /* for --help: what it does, behind how often it takes file_lock */
 

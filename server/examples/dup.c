@@ -17,7 +17,7 @@
  *
  * Kernel: Linux 7.3 with the series in kernel/patches; on any other it exits with code 77.
  * Run:    build/release/examples/dup [PORT], see README.md
- * Leaves out: threads (dup_threads.c), provided buffers, IPv6, draining: see server/worker.c.
+ * Leaves out: threads (dup_threads.c), provided buffers, IPv6, draining: see server/README.md.
  */
 #include <errno.h>
 #include <fcntl.h>
