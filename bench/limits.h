@@ -5,7 +5,10 @@
 
 #include <stdint.h>
 
-/* Raises the soft limit to the hard one and says so when even that is less than `wanted`. */
+/*
+ * Raises RLIMIT_NOFILE: above the hard limit if `wanted` needs that and the process may, otherwise
+ * the soft limit to the hard one. Prints a warning if the result is less than `wanted`.
+ */
 void limits_raise(uint64_t wanted);
 
 #endif

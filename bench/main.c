@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * accept-bench: what each way of taking a connection costs on the fd table's lock.
+ * accept-bench: measures what each way of accepting a connection costs on the fd table's lock.
  *
  *	accept-bench run --server build/release/accept-server --out records.ndjson
  *	accept-bench report --in records.ndjson --out RESULTS.md
@@ -8,7 +8,7 @@
  *	accept-bench storm --connect 127.0.0.1:8080
  *	accept-bench bare --workers 2
  *
- * cell/cell.c is the file to read first: how one cell is measured, in order.
+ * Read cell/cell.c first: it has the steps that measure one cell, in order.
  */
 #include "cell/bare.h"
 #include "instructions/instructions_cmd.h"

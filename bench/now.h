@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Of a clock that only ever goes forward. */
+/* Nanoseconds of the monotonic clock. */
 static inline uint64_t now_ns(void)
 {
 	struct timespec now;

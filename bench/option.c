@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Option tables: parsing, range checks, help. See option.h. */
+/* Parsing, range checks and help for option tables. See option.h. */
 #include "option.h"
 #include "server/quantity.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Command lines: one table a subcommand, from which come the parsing, the range checks and the help
- * text with its live defaults, so that none of the three can drift from the others.
+ * Command lines: one table per subcommand. Parsing, range checks and the help text with the current
+ * defaults all use the table, so that they always agree.
  */
 #ifndef BENCH_OPTION_H
 #define BENCH_OPTION_H
@@ -39,16 +39,19 @@ struct option_row {
 	const char *name;
 	enum option_kind kind;
 	void *value;
-	const char *argument; /* how the help calls the argument */
+	const char *argument; /* name of the argument in the help */
 	const char *help;
 	uint64_t min, max;
-	const char *const *choices; /* ends with NULL */
+	const char *const *choices; /* ends with NULL; only for OPTION_CHOICE and OPTION_CHOICES */
 };
 
-/* What option_parse() returns when the program is to go on; anything else is its exit code. */
+/* Returned by option_parse() if the program is to continue; any other value is an exit code. */
 #define OPTION_GO_ON (-1)
 
-/* Takes no operands. Prints help to stdout, errors to stderr. The table ends with a NULL name. */
+/*
+ * Parses options; operands are an error. Prints help to stdout, errors to stderr. The table ends
+ * with a row whose name is NULL.
+ */
 int option_parse(const char *command, const char *summary, const struct option_row *rows, int argc,
 		 char **argv);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files read without an fd. See procfile.h. */
+/* Reads files without an fd. See procfile.h. */
 #include "procfile.h"
 
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* splitmix64: one 64-bit state, seedable, the same sequence everywhere. Not for secrets. */
+/*
+ * splitmix64: a pseudo-random generator with one 64-bit state. A seed gives the same sequence on
+ * every machine. Not for cryptography.
+ */
 #ifndef BENCH_RNG_H
 #define BENCH_RNG_H
 

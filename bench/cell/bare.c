@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The floor: accept4, read, write, close in a blocking loop, one thread a listener. It answers the
- * same bytes as the server under test and does nothing else: no event loop, no keep-alive, no
- * parsing. What this costs is what the kernel charges for a connection.
+ * The lower bound for a server with fds: accept4, read, write, close in a blocking loop, one thread
+ * per listener. It sends the same bytes as the server under test and does nothing else: no event
+ * loop, no keep-alive, no parsing. Its CPU time is almost only that of the kernel for a connection.
  *
  *	accept-bench bare --workers 2
  *
- * --tuned gives it the two things that cost a server's code nothing: TCP_DEFER_ACCEPT, so that the
- * request is there when accept4 returns, and MSG_MORE, so that the answer leaves with the FIN of
- * the close behind it. A server that has them is to be compared with that.
+ * --tuned adds two settings that need no further code: TCP_DEFER_ACCEPT, so that the request has
+ * arrived when accept4 returns, and MSG_MORE, so that the answer is sent in one segment with the FIN
+ * of the following close. A server that uses these is to be compared with this variant.
  *
- * Leaves out: everything a server needs, defence against slow clients first of all.
+ * Not suitable as a server: it has no defence against slow clients, for example.
  */
 #include "cell/bare.h"
 #include "option.h"

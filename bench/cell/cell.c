@@ -4,8 +4,8 @@
  *
  *	count sockets -> start the server, wait until it listens with its set-up done -> set up the
  *	client -> warm up -> wait until those connections are gone -> read the instrument
- *	-> drive the load -> wait until its sockets are gone -> read the instrument
- *	-> stop the server -> the sockets must be as many as at first
+ *	-> run the load -> wait until its sockets are gone -> read the instrument
+ *	-> stop the server -> check that there are as many sockets as at first
  *
  * Between the two readings this process opens and closes no file descriptor.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a cell is called, and what its value is. See cell.h. */
+/* Names of cells, and their values by kind of axis. See cell.h. */
 #include "cell/measurement.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Of a cell: its record. record.h says what is in one. See measurement.h. */
+/* Writes the record of a cell; record.h describes its contents. See measurement.h. */
 #include "cell/limit.h"
 #include "cell/measurement.h"
 #include "cell/peer.h"

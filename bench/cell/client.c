@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Of a cell: the client, from its start to the end of the load. See measurement.h. */
+/* The client of a cell, from its start to the end of the load. See measurement.h. */
 #include "cell/measurement.h"
 #include "cell/reading.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine, as the record states it. See environment.h. */
+/* The description of the machine in records. See environment.h. */
 #include "cell/environment.h"
 #include "cell/preflight.h"
 #include "revision.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a figure was measured on: kernel, CPU, virtualisation, limits, revision of this program. */
+/*
+ * Describes where figures were measured: kernel, CPU, virtualisation, limits, revision of this
+ * program.
+ */
 #ifndef BENCH_ENVIRONMENT_H
 #define BENCH_ENVIRONMENT_H
 
@@ -7,12 +10,15 @@
 
 #include <jansson.h>
 
-/* With what preflight.h finds under "preflight". */
+/* A new object; its key "preflight" has the result of preflight_json(). */
 json_t *environment_json(struct procfile *files);
 
 #define ENVIRONMENT_USER_MODE_LINUX "user-mode Linux"
 
-/* "none", or the hypervisor's name; the one above where the kernel is a program of its host. */
+/*
+ * Writes "none", the name of the hypervisor, or ENVIRONMENT_USER_MODE_LINUX if the kernel is
+ * user-mode Linux.
+ */
 void environment_virtualisation(char *text, size_t size);
 
 #endif

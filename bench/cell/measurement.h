@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files that measure one cell share: cell.c, which has the order; target.c, which starts the
- * server; client.c, which drives it; cell_record.c, which writes down what came of it.
+ * Declarations shared by the files that measure a cell: cell.c runs the steps in order, target.c
+ * starts the server, client.c generates the load, cell_record.c writes the record.
  */
 #ifndef BENCH_MEASUREMENT_H
 #define BENCH_MEASUREMENT_H
@@ -15,7 +15,7 @@
 #define WHY_MAX	    1024
 #define OPTIONS_MAX 8
 
-/* CPU time of the server so far, its neighbours' included, and when that was. */
+/* CPU time of the server so far, including its neighbour threads, and the time it was read. */
 struct moment {
 	uint64_t cpu_ns, at_ns;
 };
@@ -25,7 +25,7 @@ struct measurement {
 	const struct cell *cell;
 	const struct cell_setup *setup;
 	json_t *record;
-	char why[WHY_MAX]; /* "" while all is well; the first thing that went wrong */
+	char why[WHY_MAX]; /* the first error; "" as long as there is none */
 	bool unsupported;
 	bool has_server;
 	struct server server;
@@ -39,42 +39,48 @@ struct measurement {
 	struct storm_result result;
 	struct wrk_result wrk;
 	char server_cpus[64], client_cpus[512]; /* "" : not bound */
-	char option[OPTIONS_MAX][24];		/* the server's, that this cell varies */
+	char option[OPTIONS_MAX][24];		/* options of the server that this cell varies */
 	size_t n_options;
 	json_t *readings, *loaded;
 };
 
-/* Of snprintf()'s kind: appends to a text that is there. */
+/* Like snprintf(), but appends to the text in `text`. */
 __attribute__((format(printf, 3, 4))) void cell_append(char *text, size_t size, const char *format,
 						       ...);
 
-/* The cell has failed: keeps the first reason. Always false. */
+/* Marks the cell as failed and keeps the reason, if it is the first. Always returns false. */
 __attribute__((format(printf, 2, 3))) bool cell_fail(struct measurement *m, const char *format,
 						     ...);
 
-/* Storm against a listener of its own, no server at all. */
+/* Is this the self-check: storm against a listener of the harness, without a server? */
 bool cell_is_self_check(const struct cell *cell);
 
-/* What watches the lock; NULL: this cell is not watched. */
+/* The instruments that watch the lock; NULL: this cell is measured without. */
 struct lock_watch *cell_watch(const struct measurement *m);
 
-/* "" as NULL: not bound */
+/* Returns `cpus`, or NULL (not bound) if it is "". */
 const char *cell_cpus(const char *cpus);
 
 /* ---- target.c ---- */
 
-/* The server's options that the cell varies. */
+/* Fills m->option with the server's options that the cell varies. */
 void target_make_options(struct measurement *m);
 
-/* Those, and what the command line hands on, as one text: cells that differ in them are different cells. */
+/*
+ * Those options and the server arguments of the command line as one JSON string. They are part of
+ * what identifies a cell.
+ */
 json_t *target_options(const struct measurement *m);
 
-/* The server, the peer or the self-check's sink: it listens at ADDRESS, its set-up done. */
+/*
+ * Starts the server, the peer or the sink of the self-check. When this returns true, it listens at
+ * *address and its set-up is complete.
+ */
 bool target_start(struct measurement *m, struct sockaddr_in *address);
 
 /* ---- client.c ---- */
 
-/* What this cell asks of the client. */
+/* Sets m->load for this cell. The functions below: false when the cell has failed. */
 bool client_choose_load(struct measurement *m);
 bool client_start(struct measurement *m, const struct sockaddr_in *address);
 bool client_warm_up(struct measurement *m);
@@ -82,7 +88,10 @@ bool client_drive(struct measurement *m);
 
 /* ---- cell_record.c ---- */
 
-/* What the figures are divided by: connections as the server counted them, or else the client. */
+/*
+ * The number of connections that per-connection figures are divided by: as counted by the server,
+ * or by the client if the server does not count them.
+ */
 double cell_connections(const struct measurement *m);
 
 json_t *record_cell(const struct measurement *m);
@@ -90,7 +99,7 @@ json_t *record_sockets(const struct sockstat *stat);
 void record_server(struct measurement *m);
 void record_lock(struct measurement *m);
 void record_limit(struct measurement *m);
-/* What was asked of the client, and what came of it. */
+/* The load requested from the client and its result. */
 void record_load(struct measurement *m);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A network namespace of the run's own: nobody else's sockets, ports or TIME_WAITs are in it, so a
- * socket too many at the end is one of ours.
+ * A network namespace for the run. It has no sockets, ports or TIME_WAIT entries of other programs,
+ * so any socket left over at the end belongs to the run.
  */
 #ifndef BENCH_NETNS_H
 #define BENCH_NETNS_H
@@ -9,8 +9,9 @@
 #include <stdbool.h>
 
 /*
- * Moves this process, and all it starts from now on, into one with a working loopback. Must come
- * before any thread or ring. false, and nothing has changed: not root, or a kernel without them.
+ * Moves this process, and every process it starts from now on, into a new network namespace with a
+ * working loopback. Must be called before any thread or ring is created. Returns false, with nothing
+ * changed, without root or on a kernel without network namespaces.
  */
 bool netns_enter(void);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is measured: everything that --paths names, one row each. The server's accept paths are the rows
- * of server/accept/paths.h, which says what their columns are; its peers and variants are the rows here.
- * Everything else that has an entry for each of them is made from these rows, or refers to one by its
- * PATH_id.
+ * Everything that --paths can name, one row each. The server's accept paths are the rows of
+ * server/accept/paths.h, which describes their columns; the peers and the variants are the rows
+ * below. All other tables with an entry for each path are generated from these rows, or refer to one
+ * by its PATH_id.
  */
 #ifndef BENCH_PATH_H
 #define BENCH_PATH_H
@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 /* clang-format off */
-/* Servers of others, in peer.c: id, name, acquisitions of file_lock per connection (-1: not known). */
+/* Other servers (peer.c): id, name, acquisitions of file_lock per connection (-1: not known). */
 #define PATH_PEERS(X)					\
 	X(bare,		  "bare",	    2)		\
 	X(bare_tuned,	  "bare-tuned",	    -1)		\
@@ -23,14 +23,15 @@
 	X(haproxy_tables, "haproxy-tables", -1)
 
 /*
- * An accept path with an option of the server's, measured beside the path itself in the same run: dup
- * with nothing parked, a control; and what the options that are there for speed bring. What the client
- * sees differently (deferred accepts) is compared with the same option on epoll.
+ * An accept path with options of the server, measured in the same run as the plain path: dup with
+ * parking switched off, as a control, and paths with options meant to make them faster, to measure
+ * their effect. An option that changes what the client sees (deferred accepts) is also measured on
+ * epoll, for comparison.
  *
  * id, name, accept path, options, role: PATH, CONTROL, or TUNED (left out of the page and of comparisons
  * of paths)
  */
-#define PATH_UNPARKED "--park 0" /* has a place of its own in the record */
+#define PATH_UNPARKED "--park 0" /* recorded under its own key, "park" */
 #define PATH_DEFER    "--defer-accept 1s"
 #define PATH_VARIANTS(X)									\
 	X(dup_unparked,	      "dup-unparked",	    dup,       PATH_UNPARKED,	     CONTROL)	\
@@ -50,28 +51,32 @@ enum path_id {
 		PATHS
 };
 
-/* What every other one is compared with. */
+/* The path that all others are compared with. */
 #define PATH_BASELINE PATH_epoll
 
 enum path_role { PATH_ROLE_PATH, PATH_ROLE_CONTROL, PATH_ROLE_TUNED, PATH_ROLE_PEER };
 
 struct path {
-	const char *name;    /* in --paths */
-	enum path_id accept; /* of a variant: its accept path; else itself */
-	const char *options; /* of the server; "" for none */
+	const char *name;    /* as --paths takes it */
+	enum path_id accept; /* the accept path of a variant; otherwise the row's own id */
+	const char *options; /* options of the server; "" for none */
 	enum path_role role;
-	bool parks;		 /* its finished connections wait for the next one */
-	int lock, lock_exchange; /* acquisitions per connection with either series; -1: not known */
+	bool parks; /* keeps the socket of a finished connection until the next connection replaces it */
+	/*
+	 * Acquisitions of file_lock per connection: with the series dup, and with the series
+	 * exchange; -1: not known.
+	 */
+	int lock, lock_exchange;
 	const char *colour;
 };
 
 extern const struct path paths[PATHS];
 extern const char *const path_names[PATHS + 1]; /* ended by NULL */
 
-/* By the name in --paths; NULL: there is none. */
+/* Finds a row by its name in --paths; NULL: there is none. */
 const struct path *path_find(const char *name);
 
-/* The place in tables of what a record names as its "accept"; PATHS: not known here. */
+/* The row, and so the position in tables, of a record's "accept"; PATHS: this program does not know it. */
 enum path_id path_rank(const char *accept);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads of a running process, found by their name and bound to CPUs. */
+/* Finds threads of a running process by name and binds them to CPUs. */
 #ifndef BENCH_PLACE_H
 #define BENCH_PLACE_H
 
 #include <sys/types.h>
 
 /*
- * Binds every thread of that name to the CPUs of the list, as in 0,2-3; how many there were, or -errno.
- * Threads that start later stay where they are.
+ * Binds every thread with this name to the CPUs of a list such as "0,2-3". Returns the number of
+ * threads bound, or -errno. Threads that start later are not bound.
  */
 int place_threads(pid_t pid, const char *name, const char *cpus);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* See preflight.h. Every check is one function; what a system does not have is said, not guessed.
+/*
+ * See preflight.h. Every check is one function. If a system does not provide a value, the check says
+ * so instead of assuming one.
  */
 #include "cell/preflight.h"
 #include "cell/environment.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* NDJSON in and out. See record.h. */
+/* Reads and writes records as NDJSON (one JSON object per line). See record.h. */
 #include "cell/record.h"
 
 #include <errno.h>

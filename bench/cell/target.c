@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Of a cell: what is measured, started on its CPUs with its options. See measurement.h. */
+/* Starts the server, peer or sink of a cell on its CPUs with its options. See measurement.h. */
 #include "cell/measurement.h"
 #include "cell/peer.h"
 #include "cell/place.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The client's view of an HTTP answer. See http_check.h. */
+/* Checks HTTP answers on the client's side. See http_check.h. */
 #include "load/http_check.h"
 
 #include <string.h>

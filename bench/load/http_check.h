@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checks an HTTP/1.1 answer byte for byte: status line, every header line's form, the length, the
- * body. The head must be the same in every answer of a connection kind, the value of Date apart.
+ * Checks an HTTP/1.1 answer byte by byte: status line, syntax of every header line, length, body.
+ * Apart from the value of Date, the head must be the same in all answers that are checked with one
+ * struct http_check.
  *
- * Leaves out: chunked answers, answers without Content-Length, folded headers. Refused as bad.
+ * Not supported, and reported as bad: chunked answers, answers without Content-Length, folded
+ * headers.
  */
 #ifndef BENCH_HTTP_CHECK_H
 #define BENCH_HTTP_CHECK_H
@@ -14,10 +16,10 @@
 #define HTTP_HEAD_MAX 4096
 
 enum http_verdict {
-	HTTP_MORE,	  /* right so far, not all there */
-	HTTP_GOOD,	  /* one whole answer, right in every byte */
+	HTTP_MORE,	  /* correct so far, but incomplete */
+	HTTP_GOOD,	  /* one complete answer, correct in every byte */
 	HTTP_BAD_STATUS,  /* the status is not 200 */
-	HTTP_BAD_HEAD,	  /* not an HTTP head, or not the head seen before */
+	HTTP_BAD_HEAD,	  /* not an HTTP head, or not the same head as before */
 	HTTP_WRONG_BYTES, /* the body is not the one expected */
 	HTTP_EXTRA_BYTES, /* something follows the answer */
 };
@@ -26,7 +28,7 @@ struct http_check {
 	const char *body;
 	size_t body_len;
 	bool closing; /* the answer must announce Connection: close */
-	/* The last good answer: most are the same bytes, and one memcmp settles it. */
+	/* The last good answer. Most answers are identical to it, which one memcmp() shows. */
 	size_t head_len;
 	size_t seen_len;
 	char seen[HTTP_HEAD_MAX * 2];

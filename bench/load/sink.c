@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Accepts without an fd. See sink.h. Needs Linux 5.19 (multishot accept into direct slots). */
+/*
+ * Accepts connections as direct descriptors only. See sink.h. Needs Linux 5.19 (multishot accept of
+ * direct descriptors).
+ */
 #include "load/sink.h"
 
 #include <errno.h>

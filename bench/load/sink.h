@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other end of storm's self-check: a thread of this very process that accepts, answers and
- * closes with direct descriptors only. With it the whole cell runs without a server, so whatever
- * the instrument counts is the harness and the rest of the machine.
+ * The server side of the self-check: a thread of this process that accepts, answers and closes
+ * connections with direct descriptors only. A cell with it has no server, so whatever the instrument
+ * counts comes from the harness or from the rest of the machine.
  */
 #ifndef BENCH_SINK_H
 #define BENCH_SINK_H
@@ -14,6 +14,10 @@
 
 struct sink;
 
+/*
+ * Listens at *address, on a port chosen by the kernel, for up to `concurrency` connections at once.
+ * NULL with the reason in `why`. sink_stop() frees it.
+ */
 struct sink *sink_start(unsigned int concurrency, struct sockaddr_in *address, char *why,
 			size_t why_len);
 void sink_stop(struct sink *sink);

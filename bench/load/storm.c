@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The load generator: its threads, set up once and run as often as is asked. See storm.h. */
+/* The load generator: its threads, which are set up once and can run several loads. See storm.h. */
 #include "load/storm_thread.h"
 
 #include <arpa/inet.h>

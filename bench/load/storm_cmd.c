@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* accept-bench storm: drives any server by host:port and prints what happened as JSON. */
+/* accept-bench storm: puts load on any server, given by host:port, and prints the result as JSON. */
 #include "load/storm_cmd.h"
 #include "cell/environment.h"
 #include "limits.h"

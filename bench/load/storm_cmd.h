@@ -6,7 +6,7 @@
 #include "option.h"
 #include "load/storm.h"
 
-/* Option values as the tables hold them. */
+/* Values of the options in the types that option tables use; see struct storm_options. */
 struct storm_settings {
 	uint64_t threads, concurrency, requests, payload, sources, timeout_ns, seed;
 	uint64_t connections, duration_ns, rate;
@@ -16,7 +16,7 @@ struct storm_settings {
 
 extern const struct storm_settings storm_defaults;
 
-/* The rows of a table, for `settings`; the caller adds its own and the end. */
+/* Rows of an option table that fill `settings`; the caller adds further rows and the terminator. */
 #define STORM_ROWS(settings)                                                                       \
 	{ "protocol",                                                                              \
 	  OPTION_CHOICE,                                                                           \
@@ -115,11 +115,14 @@ extern const struct storm_settings storm_defaults;
 			"http: the body that must come back", 0, 0, NULL                           \
 	}
 
-/* Settings to options; false with a line on stderr when two of them do not go together. */
+/*
+ * Converts settings to options and a load. Returns false, with one line on stderr, if two settings
+ * contradict each other.
+ */
 bool storm_settings_apply(const char *command, const struct storm_settings *settings,
 			  struct storm_options *options, struct storm_load *load);
 
-/* "127.0.0.1:8080" */
+/* Parses an IPv4 address with a port, as in "127.0.0.1:8080"; false if the text is not one. */
 bool storm_parse_address(const char *text, struct sockaddr_in *address);
 
 int storm_command(int argc, char **argv);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of one connection of storm. See storm_thread.h for its states. */
+/* The state machine of a connection of storm. See storm_thread.h for its states. */
 #include "load/storm_thread.h"
 #include "rng.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A storm's result as JSON, the same in `accept-bench storm` and in records. */
+/* Options and result of storm as JSON; `accept-bench storm` and records have the same format. */
 #ifndef BENCH_STORM_JSON_H
 #define BENCH_STORM_JSON_H
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread of storm at work: starts what the load asks for, reaps completions, looks for timeouts.
+/*
+ * The main loop of a thread of storm: starts connections as the load requires, reaps completions,
+ * checks for timeouts.
  */
 #include "load/storm_thread.h"
 

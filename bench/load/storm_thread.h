@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of storm: one thread with its ring and its connections. storm_conn.c is the life of
- * one connection, storm_loop.c what starts connections and reaps completions, storm.c the threads.
+ * Internals of storm: one thread with its ring and its connections. storm_conn.c has the state
+ * machine of a connection, storm_loop.c starts connections and reaps completions, storm.c creates
+ * the threads.
  */
 #ifndef BENCH_STORM_THREAD_H
 #define BENCH_STORM_THREAD_H
@@ -47,14 +48,14 @@ enum op {
 enum state { FREE, ANSWER, ENDING, FAILED, CLOSING };
 
 /*
- * `pending` counts the CQEs still to come. Of a chain only CONNECT and RECV post one when all goes
- * well. When an SQE fails whose success would have been silent, the kernel drops the rest of the
- * chain silently; when CONNECT fails, every later SQE of the chain posts -ECANCELED.
+ * `pending` counts the CQEs still expected. If a chain succeeds, only CONNECT and RECV post a CQE.
+ * If an SQE with IOSQE_CQE_SKIP_SUCCESS fails, the kernel cancels the rest of the chain without
+ * CQEs; if CONNECT fails, every later SQE of the chain posts -ECANCELED.
  */
 struct conn {
 	enum state state;
 	bool has_socket;
-	bool kept; /* client-rst: FREE, and its socket waits for the next connection */
+	bool kept; /* client-rst: the state is FREE, but the socket is kept for the next connection */
 	bool timed_out;
 	unsigned char pending;
 	uint32_t generation;
@@ -64,7 +65,7 @@ struct conn {
 	uint64_t intended_ns, started_ns, sent_ns;
 	struct sockaddr_in source;
 	char *in;
-	char *out; /* echo: what must come back */
+	char *out; /* echo: the request, which is also the expected answer */
 };
 
 struct error_count {
@@ -89,14 +90,17 @@ struct thread {
 	unsigned int open;
 	uint64_t rng;
 	uint64_t next_source;
-	/* Open loop: intended start of connection k is start + k * interval. */
+	/*
+	 * Open loop: connection k is intended to start at start + k * interval. next_scan_ns: when
+	 * conn_scan_timeouts() is due.
+	 */
 	uint64_t due, next_scan_ns;
 	bool stop; /* no new connections */
 	struct http_check keep_alive, closing;
 	atomic_uint_fast64_t good_now, failed_now; /* for the progress line */
 	struct error_count errors[STORM_ERRORS_MAX];
 	size_t n_errors;
-	int fatal; /* -errno of the ring itself */
+	int fatal; /* -errno of a failure of the ring itself; 0: none */
 	struct storm_result result;
 };
 
@@ -120,19 +124,25 @@ struct storm {
 	struct thread *threads;
 };
 
-/* Begins a connection in a free slot; the SQ must have room for SQES_PER_CHAIN. */
+/* Starts a connection in a free slot. The SQ must have room for SQES_PER_CHAIN entries. */
 void conn_start(struct thread *thread, unsigned int slot, uint64_t intended_ns);
 
-/* One completion of any connection of the thread. */
+/* Handles one completion of a connection of the thread. */
 void conn_handle(struct thread *thread, uint64_t user_data, int res, uint64_t now);
 
-/* Closes what was kept, when nothing is open any more; false: nothing was. */
+/*
+ * Starts closing the sockets kept for further connections. To be called when no connection is open.
+ * Returns false if there were none.
+ */
 bool conn_close_kept(struct thread *thread);
 
-/* Cancels what takes too long. */
+/* Cancels the connections that exceed their time limit. */
 void conn_scan_timeouts(struct thread *thread, uint64_t now);
 
-/* Submits when fewer than n SQEs are free, so that a flush never cuts a chain in two. */
+/*
+ * Submits the queue if fewer than n SQEs are free. Reserving a whole chain prevents a submission in
+ * its middle, which would end the chain there.
+ */
 void conn_reserve(struct thread *thread, unsigned int n);
 
 const char *conn_phase_name(enum op op);

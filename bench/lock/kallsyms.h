@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /*
- * The function an address lies in, without what the compiler appends ("io_close.isra.0"), or "?"
- * where the kernel does not say (kptr_restrict, not root). Reads the file on the first call.
+ * Returns the name of the function that contains an address, without suffixes of the compiler (as
+ * in "io_close.isra.0"), or "?" if the kernel hides addresses (kptr_restrict, not root). Reads the
+ * file on the first call. The caller must not free the name.
  */
 const char *kallsyms_name(uint64_t address);
 

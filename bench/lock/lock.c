@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Chooses instruments and reads them as one. See lock.h. */
+/* Chooses the instruments and combines their figures. See lock.h. */
 #include "lock/lock.h"
 
 #include <stdarg.h>

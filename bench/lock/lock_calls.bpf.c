@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * Runs in the kernel: counts the server's calls of every function that takes file_lock exactly once
- * a call. One program a function; those the running kernel has not are left out when loading.
+ * per call. There is one BPF program per function; programs for functions that the running kernel
+ * lacks are not loaded.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

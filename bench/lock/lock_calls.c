@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Acquisitions without lock_stat: fentry on the functions that take the lock once a call. Exact for
- * the callers that are known here and for one process; needs BTF and BPF trampolines (FTRACE with
- * direct calls), which most distributions have and some cloud kernels have not.
+ * Counts acquisitions without lock_stat, by fentry programs on the functions that take the lock once
+ * per call. Exact for one process and for the functions listed in lock_calls.h. Needs BTF and BPF
+ * trampolines (FTRACE with direct calls), which kernels of most distributions have and some cloud
+ * kernels lack.
  */
 #include "lock/lock.h"
 

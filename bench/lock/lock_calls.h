@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The functions that take file_lock exactly once a call; for both sides of the BPF program.
- * io_close is none of them: it takes the lock for an fd and not for a slot. It calls
- * file_close_fd_locked, as file_close_fd does, unless the compiler has put it inline there.
+ * The kernel functions that take file_lock exactly once per call. Shared by the BPF program and the
+ * harness. io_close is not in the list because it takes the lock for an fd but not for a slot; it is
+ * counted by its call of file_close_fd_locked. file_close_fd calls that too, unless the compiler has
+ * inlined it.
  */
 #ifndef BENCH_LOCK_CALLS_H
 #define BENCH_LOCK_CALLS_H
 
-/* alloc_fd: every new number. replace_fd: IORING_OP_DUP. */
+/* alloc_fd allocates every new fd number. replace_fd is called by IORING_OP_DUP. */
 #define LOCK_CALLS_EACH(X)                                                                         \
 	X(CALL_ALLOC_FD, alloc_fd)                                                                 \
 	X(CALL_PUT_UNUSED_FD, put_unused_fd)                                                       \
@@ -23,7 +24,7 @@ enum lock_call { LOCK_CALLS_EACH(LOCK_CALLS_NAME) LOCK_CALLS };
 
 #define LOCK_CALLS_DEPTH 16
 
-/* Who called: the function, and the call stack by its number in the map of stacks. */
+/* Key of a count: the function called, and the id of the call stack in the BPF stack map. */
 struct lock_calls_key {
 	unsigned int call;
 	int stack;

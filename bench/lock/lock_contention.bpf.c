@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * Runs in the kernel: counts how often, and for how long, a thread of the server waits for its own
- * file_lock. The tracepoints fire for every lock of the kernel; the address settles which one it
- * is, so this is right with one fd table for all threads and with one for each.
+ * file_lock. The tracepoints fire for every lock of the kernel; the lock is identified by its
+ * address, so this works with one fd table for all threads and with one per thread.
  *
- * contention_begin and _end are any kernel's and bear the lock's address; lock_contended and
- * lock_acquired are those of a kernel with LOCK_STAT and bear that of its lockdep_map, which lies
- * within the lock. One pair is loaded, never both.
+ * The tracepoints contention_begin and contention_end exist in any kernel and have the address of the
+ * lock. lock_contended and lock_acquired exist in kernels with LOCK_STAT and have the address of the
+ * lock's lockdep_map, a member of the lock. Only one of these pairs is loaded.
  *
  * The offset of file_lock comes from the running kernel's BTF (CO-RE), never from a header.
  */

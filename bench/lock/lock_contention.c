@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two instruments that know whose file_lock it is, and which thread waits for it.
+ * Two instruments that observe only the server's file_lock, and know which thread waits for it.
  *
- * "contention" is for a kernel at full speed: BPF on the lock contention tracepoints, for the
- * server's file_lock alone. Linux 5.19, BTF and CAP_BPF are needed. Whether this kernel traces its
- * spinlocks at all depends on how they are built and on the hypervisor, so it is tried out first:
- * two threads quarrel over the harness's own file_lock, and something must be seen.
+ * "contention" is for kernels without LOCK_STAT, which run at full speed: BPF programs on the lock
+ * contention tracepoints. Needs Linux 5.19, BTF and CAP_BPF. Whether a kernel traces its spinlocks
+ * depends on its configuration and on the hypervisor, so this is tested first: two threads contend
+ * for the harness's own file_lock, and the instrument must observe that.
  *
- * "events" is for a kernel with LOCK_STAT, whose tracepoints lock_contended and lock_acquired see
- * every wait and every acquisition; lock_stat itself adds up those of all processes and threads.
+ * "events" is for kernels with LOCK_STAT, whose tracepoints lock_contended and lock_acquired report
+ * every wait and every acquisition. (/proc/lock_stat only has totals of all processes and threads.)
  */
 #include "lock/lock_contention.h"
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The waits on file_lock by call path: what the instruments "contention" and "events" can tell
- * beyond their sums. Shared with its BPF program.
+ * Waits for file_lock by call path, which the instruments "contention" and "events" can report in
+ * addition to their totals. Shared by the BPF program and the harness.
  */
 #ifndef BENCH_LOCK_CONTENTION_H
 #define BENCH_LOCK_CONTENTION_H
 
 #define LOCK_WAIT_PATHS                                                                            \
-	1024 /* call paths kept apart; the kernel has some dozens that take the lock */
-#define LOCK_WAIT_DEPTH 64 /* frames of one */
+	1024 /* maximum number of call paths; the kernel has some dozens that take the lock */
+#define LOCK_WAIT_DEPTH 64 /* maximum number of frames of a call path */
 
 struct lock_wait_key {
 	unsigned int path;
-	char thread[16]; /* its name, as in /proc/PID/comm */
+	char thread[16]; /* the thread's name, as in /proc/PID/comm */
 };
 
 struct lock_waits {
@@ -25,8 +25,8 @@ struct lock_waits {
 #include "lock/lock.h"
 
 /*
- * A call path of threads of one name: return addresses in the kernel, the innermost first; none
- * when it was lost.
+ * A call path of the threads with one name: return addresses in the kernel, the innermost first.
+ * depth is 0 if the stack could not be recorded.
  */
 struct lock_wait_path {
 	char thread[16];
@@ -35,7 +35,10 @@ struct lock_wait_path {
 	struct lock_waits waits;
 };
 
-/* Both for one of the two, started. Paths are kept from the next lock_aim() on. */
+/*
+ * Both take one of the two instruments, already started. Call paths are recorded from the next
+ * lock_aim() on.
+ */
 void lock_contention_keep_paths(struct lock_instrument *self);
 void lock_contention_each_path(struct lock_instrument *self,
 			       void (*each)(const struct lock_wait_path *path, void *arg),

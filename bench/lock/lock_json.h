@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an instrument saw over a load, as the record has it: per connection, and of what it
- * consists.
+ * The figures of an instrument over a load, in the format of the record: per connection, and by
+ * cause.
  */
 #ifndef BENCH_LOCK_JSON_H
 #define BENCH_LOCK_JSON_H
@@ -10,7 +10,10 @@
 
 #include <jansson.h>
 
-/* `totals` are the server's counters over the load, NULL when it has none. */
+/*
+ * A new object, the key "lock" of a record. `totals` has the server's counters over the load; NULL:
+ * the server has none.
+ */
 json_t *lock_json(struct lock_watch *watch, const struct lock_counts *difference, json_t *totals,
 		  double connections, unsigned int neighbours);
 

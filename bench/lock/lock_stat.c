@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exact instrument: CONFIG_LOCK_STAT counts every acquisition, contention, wait and hold by
- * lock class. All file_locks of all processes are one class, so whatever else opens or closes files
- * while the cell runs is counted too; the harness itself takes none (see storm.h and procfile.h).
+ * The instrument "lock_stat": CONFIG_LOCK_STAT counts every acquisition, contention, wait and hold,
+ * per lock class. The file_locks of all processes are one class, so other processes that open or
+ * close files while the cell runs are counted too. The harness takes no file_lock during a cell (see
+ * storm.h and procfile.h).
  */
 #include "lock/lock_stat.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parses the text of /proc/lock_stat; apart from the instrument so that it can be tested. */
+/* Parses the text of /proc/lock_stat. Separate from the instrument so that it can be tested. */
 #ifndef BENCH_LOCK_STAT_H
 #define BENCH_LOCK_STAT_H
 
@@ -7,9 +7,9 @@
 
 enum lock_stat_verdict {
 	LOCK_STAT_FOUND,
-	LOCK_STAT_NO_CLASS, /* a whole file, but the class is not in it */
-	LOCK_STAT_DISABLED, /* lockdep switched itself off: the counts stand still */
-	LOCK_STAT_BAD,	    /* not a lock_stat file, or a version or row not understood */
+	LOCK_STAT_NO_CLASS, /* a complete file, but without this class */
+	LOCK_STAT_DISABLED, /* lockdep has disabled itself: the counts no longer change */
+	LOCK_STAT_BAD,	    /* not a lock_stat file, or an unknown version or format of a row */
 };
 
 enum lock_stat_verdict lock_stat_parse(const char *text, const char *class_name,

@@ -3,10 +3,10 @@
  * accept-bench waits: how long a process's threads wait for its file_lock, by call path.
  *
  * Watches from the line "watching PID" on stderr until SIGINT, SIGTERM or the end of the process,
- * then prints one JSON object: the sums, and each call path as a folded stack (the thread's name,
- * then the outermost frame first, "_[k]" for the kernel, as in scripts/flames/stacks.py) with its
- * waits. Where the
- * instruments "contention" and "events" see nothing it says why and exits with 77.
+ * then prints one JSON object: the totals, and each call path as a folded stack (the thread's name,
+ * then the frames, outermost first, with "_[k]" for the kernel, as in scripts/flames/stacks.py) with
+ * its waits. If neither of the instruments "contention" and "events" works here, prints the reason
+ * and exits with 77.
  */
 #include "lock/waits_cmd.h"
 #include "lock/kallsyms.h"

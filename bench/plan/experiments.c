@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The experiments: see experiments.h for what a row says. To add one, add a row; CONTRIBUTING.md says
- * what else there is to do.
+ * The table of experiments; experiments.h describes the members of a row. To add an experiment, add a
+ * row; CONTRIBUTING.md lists the other steps.
  */
 #include "plan/experiments.h"
 #include "cell/cell.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* accept-bench experiments: which there are, in Markdown; bench/README.md has what it prints. */
+/* accept-bench experiments: prints the experiments as a Markdown table, which is in bench/README.md. */
 #include "plan/experiments.h"
 
 int experiments_command(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How well the ratios of a run are known by now, pair by pair: a pair of cells is measured again and
- * again until its ratio is known as precisely as was asked for.
+ * Decides when a pair of cells has been measured often enough: it is repeated until the confidence
+ * interval of its ratio is as narrow as requested.
  */
 #ifndef BENCH_PAIRS_H
 #define BENCH_PAIRS_H
@@ -9,26 +9,29 @@
 #include "cell/cell.h"
 
 struct pairs {
-	double precision; /* of a ratio, as in 0.03: its 95 % interval reaches so far to each side */
-	json_t *known;
+	double precision; /* requested half width of the 95 % interval of a ratio: 0.03 is 3 % */
+	json_t *known;	  /* what was measured, by the name of the pair */
 };
 
 bool pairs_init(struct pairs *pairs, double precision);
 void pairs_free(struct pairs *pairs);
 
-/* One cell of a pair was measured: its record, also one of an earlier run that is gone on with. */
+/*
+ * Takes the record of one cell of a pair, also a record of an earlier run that --resume continues.
+ */
 void pairs_note(struct pairs *pairs, const struct cell *cell, json_t *record);
 
-/* The kernel or the machine lacks what one of the two needs. */
+/* To be called when the kernel or the machine lacks what one cell of the pair needs. */
 void pairs_give_up(struct pairs *pairs, const struct cell *cell);
 
 /*
- * Is nothing more to be learnt of the cell's pair? Never true of a cell without one, nor between the
- * two cells of a pair.
+ * Can further repetitions of the cell's pair be skipped, because its ratio is precise enough or
+ * cannot be measured? Never true for a cell without a pair, nor when only one of the two cells has
+ * been measured in this repetition.
  */
 bool pairs_settled(const struct pairs *pairs, const struct cell *cell);
 
-/* How many pairs there were, and how many of them are settled by their precision. */
+/* Counts the pairs that can be measured here, and those of them that are precise enough. */
 void pairs_count(const struct pairs *pairs, size_t *all, size_t *precise);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The peak that rates of an open loop are parts of: the connections per second, closed loop, of the
- * best baseline in this run. It is measured before all other cells.
+ * The peak: the connections per second of the best baseline of this run, in closed loop. Rates of
+ * open loops are given in percent of it. It is measured before all other cells.
  */
 #ifndef BENCH_PEAKS_H
 #define BENCH_PEAKS_H
@@ -11,15 +11,15 @@
 
 struct peaks {
 	struct {
-		const char *accept; /* NULL: no run of this one yet */
+		const char *accept; /* name of the path; NULL: not measured yet */
 		size_t n;
-		double rate[RUN_REPETITIONS_MAX];
+		double rate[RUN_REPETITIONS_MAX]; /* connections per second */
 	} baseline[MATRIX_BASELINES];
 };
 
 /*
- * Takes note of the record of a cell that measured a peak, also of one that --resume found; other cells
- * change nothing. Returns the peak as far as it is known; 0 connections/s: not at all.
+ * Takes the record of a cell, also one that --resume found; ignores it unless the cell measured the
+ * peak. Returns the peak according to all records so far; 0 connections/s: not known yet.
  */
 struct cell_peak peaks_note(struct peaks *peaks, const struct cell *cell, json_t *record);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the presets measure: experiments, their sizes, the defaults of every other option. */
+/* The presets: their experiments, sizes, and the defaults of all other options. */
 #ifndef BENCH_PLAN_H
 #define BENCH_PLAN_H
 
@@ -16,22 +16,22 @@ struct plan_sizes {
 
 struct plan_sizes plan_sizes(enum plan_preset preset);
 
-/* What was asked for on the command line; an empty list takes what the preset has. */
+/* Choices of the command line; an empty list stands for that of the preset. */
 struct plan_choice {
 	struct count_list experiments; /* indices into experiments; empty: those of the preset */
 	struct count_list accepts, workers, fd_tables, loads;
-	struct count_list values[LIST_MAX]; /* of each experiment's axis */
+	struct count_list values[LIST_MAX]; /* by experiment: values of its axis */
 };
 
 /*
- * The axes of the chosen experiments. A list of the choice takes the place of the preset's in every
- * experiment that has it; of the rows beyond an experiment's first one, those paths stay that were
- * chosen, and none when the fd tables were. Where an experiment asks for more workers, they
- * go up to the CPUs of this machine.
+ * Fills the plan's axes for the chosen experiments. A list of the choice replaces that of the preset
+ * in every experiment that has such a list. Of the entries of an experiment after its first one, only
+ * the chosen paths are kept, and nothing if fd tables were chosen. For experiments with more_workers
+ * the number of workers goes up to the number of CPUs of this machine.
  */
 void plan_make(enum plan_preset preset, const struct plan_choice *choice, struct matrix_plan *plan);
 
-/* As the help shows them. */
+/* The experiments of a preset as text for the help. */
 const char *plan_experiments_text(enum plan_preset preset);
 
 #endif

@@ -12,7 +12,7 @@ extern const char *const run_listeners[], *const run_instruments[];
 
 struct run_options {
 	const char *server, *out;
-	int preset, listener, instrument, pairs; /* indices into their choices */
+	int preset, listener, instrument, pairs; /* indices into the arrays of choices */
 	struct plan_choice choice;
 	struct storm_settings storm;
 	struct text_list server_args;
@@ -21,7 +21,7 @@ struct run_options {
 	bool no_self_check, overhead, no_netns, resume, show;
 };
 
-/* OPTION_GO_ON, or the exit code of the program, which has said why. */
+/* Returns OPTION_GO_ON or an exit code; errors have been printed. */
 int run_options_parse(struct run_options *options, int argc, char **argv);
 
 #endif

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * accept-bench compare: do two runs of the same matrix agree within what they say of themselves?
+ * accept-bench compare: do two runs of the same matrix agree within their stated precision?
  *
- * What a run states are counts and ratios to epoll with their 95 % intervals. So for every cell
- * that both runs have
+ * A run states counts, and ratios to epoll with 95 % intervals. For every cell that both runs, A and
+ * B, have
  *
- *	- counts (acquisitions per connection, without empty accepts and sweeps) have to be the same
- *	  within COUNT_APART or overlap, smallest to largest run;
- *	- the ratio to epoll in A over that in B has an interval of its own (Welch's, of the logarithms
- *	  of the pairs); it has to hold 1.
+ *	- counts (acquisitions per connection, without empty accepts and sweeps) must be equal within
+ *	  COUNT_APART, or their ranges from the smallest to the largest run must overlap;
+ *	- the ratio to epoll in A divided by that in B has a 95 % interval (Welch's, from the logarithms
+ *	  of the pairs), which must contain 1.
  *
- * Ratios are those that the report may claim: of rates only where the server was the limit, of times
- * only where the CPU is one.
+ * Only ratios that the report may claim are used: of rates only if the server was the limit, of times
+ * only if the CPU is not emulated.
  *
- * Of such intervals one in twenty misses 1 by chance when nothing differs. The runs agree when no
- * more do than would in 99 of 100 such pairs of runs, if ratios were independent. A claim that the
- * other run reverses is a disagreement at once.
+ * Even if the runs do not differ, one in twenty of these intervals misses 1 by chance. So the runs
+ * agree if the number of misses is not above the 99 % quantile of that number, assuming that the
+ * ratios are independent. If one run claims a difference and the other claims the opposite, they
+ * disagree.
  *
- * Levels (connections/s themselves) are printed and not judged: no run states how far the next
- * one's may drift, and a machine that others share drifts by more than repetitions within a run
- * show.
+ * Absolute rates (connections/s) are printed but not judged: a run does not say how much they vary
+ * from run to run, and on a shared machine that is more than between the repetitions of one run.
  */
 #include "option.h"
 #include "cell/record.h"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * accept-bench dearer: has a connection become dearer, in instructions, than a record says?
+ * accept-bench dearer: does a connection cost more instructions than an earlier record says?
  *
- * Every path on a kernel with so many in flight, that both files have, is compared: the cheapest run
- * by the clock of each, since what disturbs a run only adds to it. A kernel of another release, or
- * kernel and server made by other compilers, have other figures: those are not compared.
+ * Compares every combination of path, kernel and number of connections in flight that both files
+ * have. Of the runs that were counted by the clock, each file's lowest count is used, since
+ * disturbances only add instructions. Counts of different kernel releases, or of kernels and servers
+ * built by different compilers, are not comparable and are skipped.
  */
 #include "cell/record.h"
 #include "instructions/instructions_cmd.h"

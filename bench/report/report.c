@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The report: its parts in order, and those that are not about one experiment. See report.h. */
+/* Prints the report: all parts in order. Also has the parts that are not about one experiment. */
 #include "report/report.h"
 #include "report/report_flames.h"
 #include "report/report_instructions.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A part of the report: who takes the lock, as the instrument "calls" has seen it. */
+/* The part of the report about the functions that take the lock, from the instrument "calls". */
 #include "cell/record.h"
 #include "plan/experiments.h"
 #include "report/report.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The records as a table for other programs: one line a record, an empty field for what was not
- * seen.
+ * Writes the records as CSV for other programs: one line per record; a field is empty if the figure
+ * was not measured.
  */
 #include "cell/record.h"
 #include "plan/experiments.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records sorted into what belongs together: machines (kernel and virtualisation), and on each the
- * cells, every one with its repetitions. Figures of two machines are never in one group.
+ * Records grouped by machine (hardware, kernel and virtualisation), and for each machine by cell,
+ * with all repetitions of the cell. Figures of different machines are never in one group.
  */
 #ifndef BENCH_REPORT_DATA_H
 #define BENCH_REPORT_DATA_H
@@ -12,39 +12,48 @@
 #include <stdbool.h>
 
 struct report_cell {
-	json_t *first; /* names the cell; its repetitions differ in nothing that matters here */
-	json_t *good;  /* array of its records with outcome ok */
+	json_t *first; /* one record, which describes the cell; all repetitions have the same settings */
+	json_t *good; /* array of its records with the outcome "ok" */
 };
 
-/* The file a record came from, without its folders, set by whoever read it; its place among all. */
+/*
+ * Keys added to records after reading: the name of the file without its folders, set by
+ * report_read(), and the position among all records.
+ */
 #define REPORT_FILE_KEY	 "report_file"
 #define REPORT_INDEX_KEY "report_index"
 
 struct report_machine {
-	char name[128]; /* what it is, as in "2 CPUs, Linux 6.18.4"; no two have the same */
+	char name[128]; /* a unique description, such as "2 CPUs, Linux 6.18.4" */
 	json_t *environment;
 	size_t n_cells;
 	struct report_cell *cells;
-	json_t *bad; /* array of records that failed or were skipped */
-	json_t *all;
+	json_t *bad; /* array of records with the outcome "failed" or "skipped" */
+	json_t *all; /* array of all records */
 };
 
 struct report_data {
 	size_t n_machines;
 	struct report_machine *machines;
-	json_t *unknown; /* paths that this program does not have: how many records of each */
+	json_t *unknown; /* number of records by path, for paths that this program does not know */
 };
 
 void report_sort(json_t *records, struct report_data *data);
-/* By QEMU, or in user-mode Linux, where a system call costs microseconds, no time is a CPU's time. */
+/*
+ * Are times measured in this environment meaningful? Not with a CPU emulated by QEMU, nor in
+ * user-mode Linux, where a system call costs microseconds.
+ */
 bool report_has_times(json_t *environment);
 
-/* Two environments of one machine and kernel: their figures may stand together. */
+/* Are both environments of the same machine and kernel, so that their figures can be compared? */
 bool report_same_machine(json_t *a, json_t *b);
 
 void report_free(struct report_data *data);
 
-/* A figure over the repetitions; `part` may be a path of two, as in "storm.result". */
+/*
+ * The values of a figure in all repetitions. In the functions below `part` may have two levels, as
+ * in "storm.result". The caller frees `value`.
+ */
 struct report_values {
 	size_t n;
 	double *value;
@@ -54,28 +63,32 @@ struct report_values report_values(const struct report_cell *cell, const char *p
 				   const char *key);
 struct summary report_summary(const struct report_cell *cell, const char *part, const char *key);
 
-/* The cell of the same experiment with the same everything, but epoll and a shared table; or NULL.
+/*
+ * The cell that has the same settings in the same experiment, except that its path is epoll and its
+ * fd table is shared; NULL: there is none.
  */
 const struct report_cell *report_baseline(const struct report_machine *machine,
 					  const struct report_cell *cell);
 
-/* The cell with the same everything, measured without the instrument; NULL for such a cell itself.
+/*
+ * The cell with the same settings that was measured without the instrument; NULL: there is none, or
+ * `cell` is such a cell.
  */
 const struct report_cell *report_unwatched_twin(const struct report_machine *machine,
 						const struct report_cell *cell);
 
-/* The cell with the same everything but the server's options, which are `options`; NULL: none. */
+/* The cell with the same settings, except that the server's options are `options`; NULL: none. */
 const struct report_cell *report_other_options(const struct report_machine *machine,
 					       const struct report_cell *cell, const char *options);
 
-/* Which experiment a record belongs to, also one from before there were any. */
+/* The experiment that a record belongs to; records without the key belong to the first one. */
 const char *report_experiment(json_t *record);
 bool report_is_unwatched(json_t *record);
 
-/* The place of its accept path in tables. */
+/* The position of the record's accept path in tables; see path_rank(). */
 int report_rank(json_t *record);
 
-/* 0: repetitions of one cell, of one run or of two. */
+/* Compares for sorting. 0: both are the same cell, possibly of different runs. */
 int report_compare_cells(const struct report_cell *a, const struct report_cell *b);
 
 json_t *report_part(json_t *record, const char *part);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What sections of some experiments have beside their tables; see struct experiment's `more`. */
+/* Functions for the member `more` of struct experiment: what a section has besides its tables. */
 #ifndef BENCH_REPORT_EXPERIMENT_H
 #define BENCH_REPORT_EXPERIMENT_H
 
@@ -7,10 +7,10 @@
 
 #include <stdio.h>
 
-/* What this project set itself: the path that takes the least CPU beside the peers. */
+/* The project's targets: compares the path with the lowest CPU time to the peers. */
 void report_targets(FILE *out, const struct report_machine *machine, const struct report_pivot *p);
 
-/* What is parked, by level. */
+/* Number of parked sockets, and their memory, by load level. */
 void report_parked(FILE *out, const struct report_machine *machine, const struct report_pivot *p);
 
 #endif

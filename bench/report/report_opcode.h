@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The report's section on the opcode alone: operations per second of processes on one fd table, by
- * their number. Its records are those of kernel/test/dup_bench, which kernel/measure curve makes,
- * and say what machine they are from ("machine"), whether the kernel was one in user mode
- * ("user_mode_linux") and with which patches ("series"). A record with "origin" was not made by
- * dup_bench as it is here; the section repeats what it says. Interrupted windows are left out.
+ * The report's section on the opcode without a server: operations per second on one shared fd table,
+ * by number of processes. Its records are written by kernel/test/dup_bench, which kernel/measure
+ * curve runs. They state the machine ("machine"), whether the kernel was user-mode Linux
+ * ("user_mode_linux") and which patches it had ("series"). A record with "origin" was not made by the
+ * present version of dup_bench; the section quotes that text. Interrupted windows are left out.
  */
 #ifndef BENCH_REPORT_OPCODE_H
 #define BENCH_REPORT_OPCODE_H
@@ -16,19 +16,28 @@
 /* Is this a record of dup_bench? */
 bool report_is_opcode(json_t *record);
 
-/* false: what is wrong with it is in `why`. */
+/* Is the record valid? If not, the reason is in `why`. */
 bool report_check_opcode(json_t *record, char *why, size_t why_len);
 
-/* `plots`: the folder of report_opcode_plot()'s pictures as seen from the report, or NULL. */
+/*
+ * Prints the section. `plots`: the folder of the pictures made by report_opcode_plot(), relative to
+ * the report; NULL: there are none.
+ */
 void report_opcode(FILE *out, json_t *opcode, const char *plots);
 
-/* The same as a report of its own, where there are no other records. */
+/* Prints the section as a complete report, for when there are no other records. */
 void report_opcode_alone(FILE *out, json_t *opcode, const char *plots);
 
-/* The curve's beginning and end, and its picture, of the machine with the most processes: for a page. */
+/*
+ * For the summary page: prints the first and last point of the curve, and its picture, for the
+ * machine with the most processes.
+ */
 void report_opcode_summary(FILE *out, json_t *opcode, const char *plots);
 
-/* The picture of the `index`-th machine: 1, 0 when there is none, -1 with the reason in `why`. */
+/*
+ * Draws the picture of the `index`-th machine: its file name goes to `name`, its text to *svg, which
+ * the caller frees. Returns 1, 0 if there is no such machine, or -1 with the reason in `why`.
+ */
 int report_opcode_plot(json_t *opcode, size_t index, char *name, size_t name_size, char **svg,
 		       size_t *len, char *why, size_t why_len);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A part of the report: what an option of the server brings, that no experiment varies. */
+/* The part of the report about the effect of server options that no experiment varies. */
 #include "cell/cell.h"
 #include "cell/record.h"
 #include "report/report.h"

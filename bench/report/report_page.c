@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RESULTS.md: one page that says whether IORING_OP_DUP would help its reader. What is said follows
- * the records; a figure or a verdict is never part of the text here. Everything else that was
- * measured is in the report (report.c).
+ * Prints RESULTS.md: one page that helps readers decide whether IORING_OP_DUP would be useful to
+ * them. All figures and verdicts are computed from the records; none is written into the text here.
+ * All other results are in the report (report.c).
  */
 #include "report/report.h"
 #include "report/report_flames.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Of the experiment park: how many were parked, and what memory and sockets they took. */
+/* For the experiment "park": the number of parked sockets, and the memory and sockets in use. */
 #include "cell/cell.h"
 #include "report/report_experiment.h"
 #include "report/report_text.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plots: SVG by gnuplot, from the tables of report_pivot.h. The same records and the same
- * gnuplot give the same bytes.
+ * The plots: SVG files made by gnuplot from the tables of report_pivot.h. The same records and the
+ * same version of gnuplot give the same bytes.
  */
 #ifndef BENCH_REPORT_PLOT_H
 #define BENCH_REPORT_PLOT_H
@@ -14,17 +14,17 @@
 struct experiment;
 
 /*
- * Draws the `index`-th plot there is for these records: its file name in `name`, its text in *svg,
- * to be freed. 1, 0 when there are not so many, -1 with one line in `why`.
+ * Draws the `index`-th plot for these records. Its file name goes to `name`, its text to *svg, which
+ * the caller frees. Returns 1, 0 if there are fewer plots, or -1 with one line in `why`.
  */
 int report_plot(const struct report_data *data, size_t index, char *name, size_t name_size,
 		char **svg, size_t *len, char *why, size_t why_len);
 
-/* The pictures of a section, for Markdown; `folder` is where they are, as seen from the report. */
+/* Prints Markdown links to a section's plots; `folder` is their folder, relative to the report. */
 void report_plot_links(FILE *out, const struct report_machine *machine, size_t index,
 		       const struct experiment *experiment, const char *folder);
 
-/* What gnuplot makes of the script: an SVG, to be freed. false: one line in `why`. */
+/* Runs a gnuplot script. *svg gets the SVG, which the caller frees. false: one line in `why`. */
 bool report_run_gnuplot(const char *script, size_t script_len, char **svg, size_t *len, char *why,
 			size_t why_len);
 

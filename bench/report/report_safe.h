@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Texts that a report takes over. Records and summaries come from strangers, and what is made of
- * them is Markdown, a web page and a script for gnuplot: no text may be more than a text there.
+ * Escapes texts from untrusted input. Records and summaries may come from anyone, and their texts
+ * end up in Markdown, a web page and a gnuplot script, where they must not act as markup or code.
  */
 #ifndef BENCH_REPORT_SAFE_H
 #define BENCH_REPORT_SAFE_H
@@ -10,9 +10,8 @@
 #include <stdbool.h>
 
 /*
- * Replaces every text in the value, keys included, by one that is plain text wherever it is
- * printed: no tag, no link or image, no code span, no cell of a table, no further line.
- * false: out of memory.
+ * Replaces every string in the value, including keys, by one without special meaning in these
+ * formats: no tag, link, image, code span, table cell or line break. false: out of memory.
  */
 bool report_make_safe(json_t *value);
 

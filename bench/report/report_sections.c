@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A section an experiment: what was asked, what came of it, a table a machine, where it is from. */
+/* The sections about experiments: the question, the results with tables per machine, the sources. */
 #include "cell/cell.h"
 #include "cell/record.h"
 #include "plan/experiments.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Of the experiment one-core: the cheapest path beside the bare loop and the peers. */
+/* For the experiment "one-core": compares the cheapest path to the bare loop and the peers. */
 #include "cell/path.h"
 #include "report/report_experiment.h"
 #include "report/report_pairs.h"

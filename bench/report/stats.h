@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Medians, spread, and what may be claimed of a ratio. */
+/* Medians, spread, and confidence intervals of ratios. */
 #ifndef BENCH_STATS_H
 #define BENCH_STATS_H
 
@@ -8,12 +8,12 @@
 #include <stdint.h>
 
 /*
- * Fewer pairs, and nothing is claimed: an interval of a few is right on average, but one stall of the
- * machine moves all of it.
+ * With fewer pairs no claim is made: the interval would be correct on average, but a single stall of
+ * the machine could shift it entirely.
  */
 #define STATS_PAIRS_MIN 8
 
-/* How often an interval may miss what it is of: 95 %. */
+/* The probability that an interval does not contain the true value, for a level of 95 %. */
 #define STATS_MISS 0.05
 
 struct summary {
@@ -21,34 +21,39 @@ struct summary {
 	double median, min, max;
 };
 
-/* The geometric mean of ratios, and its interval. */
+/* The geometric mean of ratios, and its confidence interval. */
 struct ratio {
-	size_t n; /* pairs */
+	size_t n; /* number of pairs */
 	double value, low, high;
-	bool claim; /* enough pairs, and 1 is outside of the interval */
+	bool claim; /* there are enough pairs, and the interval does not contain 1 */
 };
 
 double stats_median(const double *values, size_t n); /* NaN when n is 0 */
 struct summary stats_summary(const double *values, size_t n);
 
 /*
- * Of the pairs a[i] / b[i]: Student's interval of the mean of their logarithms, which misses the true
- * ratio in `miss` of all cases. Of m ratios that are read together, each is given STATS_MISS / m, so
- * that all of them hold in 95 % of all cases (Bonferroni). bench_stats counts how often they do.
+ * The mean ratio a[i] / b[i] and its interval: Student's t interval of the mean of the logarithms. The
+ * interval misses the true ratio with the probability `miss`. If m ratios are read together, pass
+ * STATS_MISS / m for each, so that all intervals are correct in at least 95 % of all cases
+ * (Bonferroni correction). The test bench_stats checks how often they are. stats_of_logs() does the
+ * same from the logarithms of the ratios.
  *
- * false: fewer than two pairs, or one that is not of two positive numbers.
+ * false: fewer than two pairs, or a number that is not positive.
  */
 bool stats_of_pairs(const double *a, const double *b, size_t n, double miss, struct ratio *ratio);
 bool stats_of_logs(const double *log_ratio, size_t n, double miss, struct ratio *ratio);
 
-/* The ratio of two ratios that were measured apart, from the logarithms of their pairs (Welch). */
+/* The ratio of two independent ratios, from the logarithms of their pairs, by Welch's t interval. */
 bool stats_of_two(const double *log_a, size_t n_a, const double *log_b, size_t n_b, double miss,
 		  struct ratio *ratio);
 
-/* Student's t that is exceeded, to both sides together, with the probability `miss`. */
+/* The two-sided critical value of Student's t: |t| exceeds it with the probability `miss`. */
 double stats_student(double degrees, double miss);
 
-/* The most of `n` independent tests at `level` that fail by chance in 99 of 100 cases. */
+/*
+ * An upper bound for false positives: of `n` independent tests with the error probability `level`
+ * each, at most this many fail by chance with a probability of 99 %.
+ */
 size_t stats_by_chance(size_t n, double level);
 
 #endif

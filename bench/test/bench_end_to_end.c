@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One accept path from the command line to the record, small:
+ * Measures one accept path in a small run, from the command line to the record:
  *
  *	bench_end_to_end ACCEPT-BENCH ACCEPT-SERVER PATH WORKERS
  *
- * Every connection must be good and the sockets back; where the kernel counts its locks, the
- * acquisitions must be the path's. Skipped where the kernel has not what the path needs.
+ * Every connection must succeed and every socket must be released. If the kernel counts locks, the
+ * number of acquisitions must be that of the path. Skipped if the kernel lacks what the path needs.
  */
 #include "check.h"
 #include "cell/path.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every way an HTTP answer can be wrong is called by its name. */
+/* Tests that each kind of wrong HTTP answer gets the right verdict. */
 #include "check.h"
 #include "load/http_check.h"
 

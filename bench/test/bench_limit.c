@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What limited a cell, at the edges; CPU lists; threads found by name and bound. */
+/* Tests limit_of() at its thresholds, CPU lists, and binding threads found by name. */
 #include "cell/child.h"
 #include "cell/limit.h"
 #include "cell/place.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* /proc/lock_stat, whole, odd and broken. */
+/* Tests parsing complete, unusual and invalid texts of /proc/lock_stat. */
 #include "check.h"
 #include "lock/lock_stat.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The order of a run: every cell once a repetition, shuffled, the same for the same seed. */
+/* Tests the order of a run: every cell once per repetition, shuffled, reproducible by the seed. */
 #include "check.h"
 #include "cell/path.h"
 #include "plan/pairs.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The report on the opcode alone: machines and kernels kept apart, what does not count left out. */
+/*
+ * Tests the report's section on the opcode: machines and kernels are not mixed, and records that do
+ * not count are left out.
+ */
 #include "check.h"
 #include "report/report_opcode.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What option tables take and refuse. */
+/* Tests which command lines an option table accepts and which it refuses. */
 #include "check.h"
 #include "option.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Records go in whole or not at all, and what is no record is refused with its line. */
+/*
+ * Tests that a record is written completely or not at all, and that a line that is not a record is
+ * refused with its number.
+ */
 #include "check.h"
 #include "cell/record.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The report: the same bytes every time, machines kept apart, no claim without grounds. */
+/* Tests that the report is reproducible, does not mix machines, and makes no unfounded claim. */
 #include "check.h"
 #include "report/report.h"
 #include "report/report_pairs.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* /proc/net/sockstat: what is read, what is refused, when the sockets are back. */
+/* Tests parsing /proc/net/sockstat, and the comparison of socket counts before and after. */
 #include "check.h"
 #include "cell/sockstat.h"
 

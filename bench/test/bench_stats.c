@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics on made-up samples with known answers. */
+/* Tests the statistics with artificial samples whose results are known. */
 #include "check.h"
 #include "load/hist.h"
 #include "rng.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* storm against right and wrong servers: nothing wrong goes unnoticed, and it is called by name. */
+/* Tests storm with correct and faulty servers: every fault is detected and reported as what it is. */
 #include "check.h"
 #include "faulty.h"
 #include "load/storm.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The few words the tests share. A failed check names its line and goes on; the exit code tells. */
+/*
+ * Shared by the tests. A failed CHECK() prints its file, line and condition, and the test continues;
+ * check_end() returns the exit code.
+ */
 #ifndef BENCH_TEST_CHECK_H
 #define BENCH_TEST_CHECK_H
 
@@ -20,7 +23,7 @@ extern int check_failures;
 		}                                                                                  \
 	} while (0)
 
-/* A folder of its own under $TMPDIR or /tmp, removed with what is in it at exit. */
+/* The path of a new folder in $TMPDIR or /tmp, which is removed with its contents at exit. */
 const char *check_folder(void);
 
 int check_end(void);

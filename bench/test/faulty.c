@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* See faulty.h. One blocking thread; connections that must hang are kept open until the end. */
+/* See faulty.h. One blocking thread; connections that are to hang stay open until the end. */
 #include "faulty.h"
 
 #include <errno.h>
