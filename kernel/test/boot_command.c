@@ -1,13 +1,15 @@
 /*
- * boot_command.c - what boot_arm64_test has a machine run that has no shell: does what its arguments say, in their order.
+ * boot_command.c - run by boot_arm64_test in a machine without a shell: carries out its arguments in
+ * their order.
  *
  *   boot_command [out TEXT] [err TEXT] [count N] [write FILE TEXT] [refused FILE] [sleep SECONDS] [leave SECONDS] [off 0] [exit N]
  *
  * out, err     print a line
  * count        prints N bytes
- * write        puts TEXT into FILE, which need not be there
- * refused      ends the program with 3 if FILE can be opened for writing
- * leave        leaves a process behind that sleeps
+ * write        writes TEXT to FILE, which is created if it does not exist
+ * refused      ends the program with exit code 3 if FILE can be opened for writing
+ * sleep        sleeps
+ * leave        starts a process that sleeps, and does not wait for it
  * off          switches the machine off
  */
 #include <fcntl.h>

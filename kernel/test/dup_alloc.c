@@ -1,9 +1,9 @@
 /*
  * dup_alloc.c - IORING_FILE_INDEX_ALLOC as a destination, and slots that do not exist.
  *
- * The slots handed out are free ones, each once, within the range that was registered for it; a
- * full table is -ENFILE and leaves no trace; without a table, and for a slot beyond it, the result
- * is that of any other request that installs into a slot (asked of OPENAT here).
+ * The slots allocated are free, each is allocated once, and all are in the range registered for
+ * allocation. A full table gives -ENFILE and changes nothing. Without a table, and for a slot beyond
+ * its end, the result is that of other requests that install into a slot; OPENAT is used to compare.
  */
 #include <errno.h>
 #include <fcntl.h>

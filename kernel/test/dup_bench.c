@@ -1,5 +1,5 @@
 /*
- * dup_bench.c - what it costs to have another file at an fd, without any network around it.
+ * dup_bench.c - measures what it costs to replace the file at an fd, without any networking.
  *
  *   dup_bench [--processes N,N..] [--tables NAME,..] [--open N,N.. | --each N] [--methods NAME,..]
  *             [--ms N] [--repeats N] [--seconds N] [--progress] [--note KEY=VALUE]..
@@ -14,24 +14,23 @@
  *   open-dup       OPENAT2 into a slot, DUP of the slot over an open fd
  *   open-install   close of an fd, OPENAT2 into a slot, FIXED_FD_INSTALL of the slot
  *   close-open     close(), open()
- *   fork           a child that has a copy of the table, and ends: what copying and closing all of it takes
+ *   fork           fork() of a child that exits at once: copying the table and closing all of it
  *
  * The operations are done by processes that share the fd table and no memory (CLONE_FILES without
- * CLONE_VM). To the table they are what threads are, and in user-mode Linux, where the user code of
- * threads that share memory runs one at a time, they run in parallel. Table "private": the same,
- * and each has unshared its table. A process shares nothing but the table: it has a ring, a source
- * file (the reference count of a common one would be measured), a CPU, and a range of numbers of
- * its own, which starts on cache lines of its own in the table. --open says how many numbers are
- * open in all (default 1000), --each how many each process has. The table has its full size before
- * the window.
+ * CLONE_VM). They use the table as threads would, but also run in parallel in user-mode Linux, where
+ * threads that share memory do not. With the table "private" each of them has unshared its table.
+ * The processes share nothing but the table. Each has its own ring, CPU and source file (contention
+ * on the reference count of a common file would be measured too), and its own range of numbers, which
+ * starts at a cache line boundary of the table. --open is the number of open fds in total (default
+ * 1000), --each that of each process. The table has its full size before the measured window begins.
  *
  * Needs Linux 6.8 for FIXED_FD_INSTALL, and the series in kernel/patches for DUP. A method that the
  * kernel lacks is skipped. One record a line on stdout (NDJSON), in random order, round by round;
- * --seconds ends the program early, after whole cells. A window in which a process did not have its
- * CPU or the table grew is thrown away and tried again; one that stays so is in a record that says
- * "interrupted": true. With /proc/lock_stat a record has the acquisitions of file_lock in its
- * window, less those of an idle window as long. On a kernel with lock_stat speeds mean nothing;
- * without it there are no acquisitions.
+ * --seconds ends the program early, after a complete record. A window in which a process lost its
+ * CPU or the table grew is discarded and repeated; if the repetitions fail too, the record has
+ * "interrupted": true. With /proc/lock_stat a record has the acquisitions of file_lock in its window,
+ * less those in an idle window of the same length. Speeds measured on a kernel with lock_stat are
+ * meaningless; on a kernel without it acquisitions are not counted.
  *
  * In a record:
  *

@@ -1,9 +1,10 @@
 /*
  * dup_cancel.c - ASYNC_CANCEL and LINK_TIMEOUT of a DUP that waits for a worker, or runs in one.
  *
- * One worker is all there is, and it sleeps in the open() of a FIFO, so that what is queued behind
- * it stays there for as long as the test wants. A DUP that is cancelled there has replaced nothing
- * and holds no file. One that sleeps in ->flush() has replaced the file already: it succeeds.
+ * The number of workers is limited to one, which sleeps in the open() of a FIFO, so that later
+ * requests stay in the queue for as long as the test needs. A DUP that is cancelled in the queue must
+ * have replaced nothing and hold no file. One that sleeps in ->flush() has already replaced the file,
+ * so it must succeed.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 /*
- * dup_child.c - a child on the ring it has from its parent.
+ * dup_child.c - DUP by a child process that uses a ring inherited from its parent.
  *
- * An fd is one of whoever submits, so the child's DUP looks its source up in the child's table and
- * replaces an fd there, in the submission and in a worker. A slot is one of the ring: both see it.
+ * An fd belongs to the process that submits: the child's DUP must look up its source in the child's
+ * fd table and replace an fd there, inline and in a worker. A slot belongs to the ring: both
+ * processes see it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
- * dup_cloexec.c - what becomes of the new fd when the process executes something else.
+ * dup_cloexec.c - the close-on-exec bit of the new fd.
  *
- * Close-on-exec is set unless IORING_DUP_NO_CLOEXEC says otherwise, whatever the replaced fd had,
- * for both kinds of source, inline and in a worker. Checked by a real execve() of this program.
+ * The bit must be set unless IORING_DUP_NO_CLOEXEC is given, whatever that of the replaced fd was, for
+ * both kinds of source, inline and in a worker. Checked by execve() of this program.
  */
 #include <errno.h>
 #include <fcntl.h>

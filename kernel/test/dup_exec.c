@@ -1,10 +1,10 @@
 /*
- * dup_exec.c - execve() while DUPs are under way.
+ * dup_exec.c - execve() while DUPs are in flight.
  *
- * They are over when the new program starts, one way or the other: nothing that it has at a number
- * changes any more. A destination is what it was, or what the DUP made of it: kept if that was to be
- * kept, and closed if it was close-on-exec. And no file is left over. The new program is this one
- * again, which looks at what it has inherited. Needs root, for FUSE.
+ * When the new program starts all DUPs must have completed or been cancelled: none of its fds may
+ * change any more. A destination has its old file, or the new one if that was installed without
+ * close-on-exec, or is closed if it was installed with it. No file may be leaked. The new program is
+ * this one again, which checks the fds it has inherited. Needs root, for FUSE.
  */
 #include <errno.h>
 #include <fcntl.h>

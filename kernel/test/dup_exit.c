@@ -1,9 +1,9 @@
 /*
- * dup_exit.c - a process that ends while its DUPs are under way.
+ * dup_exit.c - a process that ends while its DUPs are in flight.
  *
- * By exit and by SIGKILL, with requests in a worker that sleeps in ->flush(), that wait for a
- * worker, and that wait for a link before them. The process must end, and release every file. Needs
- * root.
+ * It ends by exit and by SIGKILL, with requests in a worker that sleeps in ->flush(), requests that
+ * wait for a worker, and requests that wait for an earlier one of their chain. The process must end
+ * and release every file. Needs root.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * dup_filter.c - what a BPF filter of requests (IORING_REGISTER_BPF_FILTER) is told of a DUP: the
- * destination, and the flags, where IOSQE_FIXED_FILE counts as IORING_DUP_OLD_FIXED.
+ * dup_filter.c - what a BPF filter of requests (IORING_REGISTER_BPF_FILTER) gets to know about a DUP:
+ * the destination, and the flags, in which IOSQE_FIXED_FILE appears as IORING_DUP_OLD_FIXED.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /*
- * dup_growth.c - the table of a busy process grows under DUPs of several threads.
+ * dup_growth.c - the fd table of a busy process grows during DUPs of several threads.
  *
- * Growing a table that is shared waits until nobody looks at the old one. Meanwhile threads open,
- * read and close, and other DUPs ask for more room, or hit what there is. Each round is a process
- * of its own, as a table never shrinks.
+ * Growing a shared table waits for an RCU grace period, until no reader uses the old one. Meanwhile
+ * threads open, read and close, and other DUPs need more room, or find enough. Each round is a new
+ * process, because a table never shrinks.
  */
 #include <errno.h>
 #include <fcntl.h>

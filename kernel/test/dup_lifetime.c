@@ -1,9 +1,9 @@
 /*
- * dup_lifetime.c - who holds a reference to the file, and for how long.
+ * dup_lifetime.c - the references to a file, and how long they are held.
  *
- * A pipe tells: its read end hangs up when the last reference to the write end is gone. Every kind
- * of DUP, good or failed, inline or in a worker, must leave exactly the references that can be seen
- * in the tables, and a file must be released when the last of these goes.
+ * The file is the write end of a pipe: the read end hangs up when the last reference to it is
+ * dropped. After every kind of DUP, successful or failed, inline or in a worker, the only references
+ * must be those in the tables, and a file must be released when the last of these is removed.
  */
 #include <errno.h>
 #include <fcntl.h>

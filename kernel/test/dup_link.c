@@ -1,9 +1,9 @@
 /*
  * dup_link.c - DUP in a chain of requests: what a server does per connection, in one submission.
  *
- * The fd that a chain reads from, and the slot that a DUP takes from, come into being while the
- * chain runs. A DUP that fails ends the chain, a hard link goes on, IOSQE_CQE_SKIP_SUCCESS and
- * draining work.
+ * The fd that a later request of the chain reads from, and the slot that is the DUP's source, are
+ * created while the chain runs. A DUP that fails must end a chain of soft links but not one of hard
+ * links. IOSQE_CQE_SKIP_SUCCESS and IOSQE_IO_DRAIN must work.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /*
- * dup_locks.c - how often file_lock is taken for a connection, by the way it is accepted.
+ * dup_locks.c - counts the acquisitions of file_lock per connection, for each accept path.
  *
- * One row for each accept path: CONNECTIONS connections wait in the listener's queue, and what is
- * counted is taking them, retiring them, and nothing else. The client's side is made before and
- * released after. A row has two acquisitions for each of the numbers it allocates and closes, one
- * for a number it replaces (none on a kernel with the series exchange), none for a slot.
+ * CONNECTIONS connections wait in the listener's queue. Only accepting and ending them is counted:
+ * the client's sockets are created before and closed after. The expected number is two acquisitions
+ * for each fd that is allocated and closed, one for each fd that is replaced (none on a kernel with
+ * the series exchange), and none for a slot.
  *
  * Linux 7.3 with the series and LOCK_STAT (the lockstat flavour); skipped without. The counts are
  * those of all processes: nothing else that opens files should run.

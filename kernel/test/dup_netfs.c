@@ -1,8 +1,8 @@
 /*
- * dup_netfs.c - a file whose POSIX locks a server keeps is replaced by a worker.
+ * dup_netfs.c - a file whose POSIX locks are kept by a server is replaced in a worker.
  *
- * 9p is such a file system: its files have no ->flush(), but a ->lock() that asks the server. QEMU's
- * guest has one as its root.
+ * 9p is such a file system: its files have no ->flush(), but a ->lock() that may sleep because it
+ * asks the server. The root file system of the QEMU guest is 9p.
  */
 #include <errno.h>
 #include <fcntl.h>

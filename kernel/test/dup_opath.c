@@ -1,6 +1,6 @@
 /*
- * dup_opath.c - fds opened with O_PATH: no source, as the file of a request never is one of those,
- * but they can be replaced.
+ * dup_opath.c - fds opened with O_PATH: they cannot be a source, because io_uring refuses them as the
+ * file of a request, but they can be replaced.
  */
 #include <errno.h>
 #include <fcntl.h>

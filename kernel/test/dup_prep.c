@@ -1,9 +1,9 @@
 /*
- * dup_prep.c - what a DUP may not ask for, and that it is refused whether or not it is IOSQE_ASYNC.
+ * dup_prep.c - invalid DUP requests are refused, with and without IOSQE_ASYNC.
  *
- * One row a request that is wrong in one way only, next to the same request without the fault.
- * Linux 7.3 with the series, no privileges. What depends on the state of descriptors is in
- * dup_matrix.
+ * Each row is a request with exactly one fault, and is compared with the same request without it.
+ * Linux 7.3 with the series, no privileges. Errors that depend on the state of descriptors are tested
+ * by dup_matrix.
  */
 #include <stddef.h>
 #include <string.h>

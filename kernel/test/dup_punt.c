@@ -1,10 +1,11 @@
 /*
- * dup_punt.c - a DUP that has to sleep does so in a worker, and no other does.
+ * dup_punt.c - a DUP that may sleep runs in a worker, and no other DUP does.
  *
- * It has to when the replaced file has a ->flush(), here one that takes as long as the test wants, or
- * a ->lock(), when a file may appear at a number that is reserved, and when the fd table must grow. The submission returns meanwhile, the ring goes on with other
- * requests and the fd table is not locked. Whether a worker was used can be seen: the first request
- * that is punted makes one. Each case is a process of its own for that. Needs root, for FUSE.
+ * It may sleep if the replaced file has a ->flush(), which the test can delay here, or a ->lock(), if
+ * the number is reserved, so that a file may appear there, and if the fd table must grow. Meanwhile
+ * the submission returns, the ring processes other requests and file_lock is not held. The test
+ * knows that a worker was used because the first punted request creates one; so each case is a new
+ * process. Needs root, for FUSE.
  */
 #include <errno.h>
 #include <fcntl.h>

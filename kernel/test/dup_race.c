@@ -1,9 +1,9 @@
 /*
  * dup_race.c [SECONDS] - DUP against close(), open(), dup2(), dup3() and fcntl() of other threads.
  *
- * All of them work on the same few numbers. Nothing is known about who comes first, but a DUP gives
- * its destination or -EBUSY and nothing else, whatever is found at a number is a file that somebody
- * put there, and at the end no file is left over.
+ * All of them work on the same few numbers. The order is not known, but a DUP must return its
+ * destination or -EBUSY, every file found at a number must be one that was installed there, and no
+ * file may be leaked.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /*
- * dup_readers.c - a DUP over an fd that others are using.
+ * dup_readers.c - a DUP replaces an fd while other threads and requests use it.
  *
- * Whoever sleeps in read(), or has a request in flight on the number, stays with the file it
- * started with: that gets its data, and is released only when they are done. Whoever comes after
- * the DUP gets the new file. (poll() is left out: it looks its number up again whenever it wakes.)
+ * A read() that sleeps, or a request in flight, keeps the old file: it must receive that file's data,
+ * and the file must be released only when they have completed. Later calls get the new file. (poll()
+ * is not tested: it looks up the number again each time it wakes up.)
  */
 #include <errno.h>
 #include <fcntl.h>

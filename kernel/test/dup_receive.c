@@ -1,12 +1,13 @@
 /*
- * dup_receive.c - a direct descriptor that becomes an fd is received, as it is by FIXED_FD_INSTALL.
+ * dup_receive.c - DUP of a direct descriptor to an fd counts as receiving the file, as it does for
+ * FIXED_FD_INSTALL.
  *
- * A socket takes on the net_cls class of the process that receives it. So a socket is made in one
- * class, put into a slot, the process moves to another class (which reaches the sockets it has fds
- * of, and not those in slots), and the slot becomes an fd: what class the socket has then,
- * sock_diag tells. DUP of a slot must do what FIXED_FD_INSTALL does; DUP of an fd, like dup2(),
- * must do nothing: there it is another process that duplicates, one that shares the table and was
- * in the other class before the socket was there.
+ * A received socket gets the net_cls class of the process that receives it. The test creates a socket
+ * in one class, puts it into a slot, and moves the process to another class, which changes the class
+ * of sockets that have fds but not of those in slots. Then the slot becomes an fd, and sock_diag shows
+ * the socket's class. DUP of a slot must have the same result as FIXED_FD_INSTALL. DUP of an fd, like
+ * dup2(), must not change the class: for that, a process that shares the table, and was in the other
+ * class before the socket was created, does the DUP.
  *
  * Needs root, and the net_cls controller (cgroup v1).
  */

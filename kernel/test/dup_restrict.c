@@ -1,9 +1,10 @@
 /*
  * dup_restrict.c - DUP on a ring that is restricted to opcodes and to flags of the SQE.
  *
- * Restrictions know the flags of the SQE, and nothing of an opcode's own. IOSQE_FIXED_FILE and
- * IORING_DUP_OLD_FIXED are one thing to the opcode and two to them: where the flag is not allowed
- * its twin passes, and where it is required its twin does not do. splice() is as loose.
+ * Restrictions apply to the flags of the SQE, not to the opcode's own flags. IOSQE_FIXED_FILE and
+ * IORING_DUP_OLD_FIXED mean the same to the opcode, but not to restrictions: a ring that forbids
+ * IOSQE_FIXED_FILE still allows IORING_DUP_OLD_FIXED, and one that requires IOSQE_FIXED_FILE does not
+ * accept IORING_DUP_OLD_FIXED instead. The same is true of IORING_OP_SPLICE.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 /*
- * dup_ring.c - ring fds: never replaced, never put into a slot, and fine as the source of an fd.
+ * dup_ring.c - fds of rings: never replaced, never installed in a slot, but allowed as the source when
+ * the destination is an fd.
  *
- * The process has a single thread while it tries, so nobody but the table refers to the ring of
- * which the fd is to be replaced, not even between two requests.
+ * The process has a single thread, so that the fd table has the only reference to the ring whose fd
+ * the request tries to replace.
  */
 #include <errno.h>
 #include <fcntl.h>

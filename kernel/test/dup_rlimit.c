@@ -1,6 +1,6 @@
 /*
- * dup_rlimit.c - RLIMIT_NOFILE bounds the destination fd, whoever runs the request; not the source,
- * and not slots. So does the sysctl fs.nr_open, where it is the lower one, with another error.
+ * dup_rlimit.c - RLIMIT_NOFILE limits the destination fd, inline and in a worker, but not the source
+ * and not slots. If the sysctl fs.nr_open is lower it is the limit, with another error.
  */
 #include <errno.h>
 #include <fcntl.h>

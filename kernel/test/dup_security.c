@@ -1,11 +1,11 @@
 /*
  * dup_security.c - security modules are asked before a direct descriptor becomes an fd.
  *
- * There is no security module in the guest. So this test is one: a BPF program in front of
- * security_file_receive() (BPF_MODIFY_RETURN, Documentation/bpf), which refuses this process from
- * the call on that it is told. What FIXED_FD_INSTALL does not get then, DUP of a slot must not get
- * either, inline or in a worker, and what was at the destination stays. What is an fd already is not
- * asked for.
+ * The guest has no security module, so this test acts as one: a BPF program attached to
+ * security_file_receive() (BPF_MODIFY_RETURN, Documentation/bpf) denies the calls of this process,
+ * beginning with the one that the test chooses. Where FIXED_FD_INSTALL is denied, DUP of a slot must
+ * be denied too, inline and in a worker, and the destination must not change. For a source that is
+ * already an fd the hook must not be called.
  *
  * Needs root, and a kernel with CONFIG_SECURITY, BPF and BTF.
  */

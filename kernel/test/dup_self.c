@@ -1,6 +1,6 @@
 /*
- * dup_self.c - the harness itself: a part that failed or was skipped says nothing about the parts
- * after it, and the verdict of the whole has all of them.
+ * dup_self.c - tests the harness: a part that fails or is skipped does not affect later parts, and the
+ * result of a test takes all its parts into account.
  */
 #include <stdlib.h>
 #include <string.h>

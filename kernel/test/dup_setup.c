@@ -1,6 +1,7 @@
 /*
- * dup_setup.c - DUP on every kind of ring: polled submission, deferred completion, big and mixed entries,
- * restricted to opcodes; refused where only polled I/O is allowed. The opcode has its name.
+ * dup_setup.c - DUP on every kind of ring: with polled submission, deferred completion, big and mixed
+ * entries, and restricted to opcodes. It is refused on rings for polled I/O (IORING_SETUP_IOPOLL).
+ * Also checks the opcode's name.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
- * dup_sqpoll.c - from when on the source may be closed, where a kernel thread takes the requests.
+ * dup_sqpoll.c - when the source may be closed on a ring with IORING_SETUP_SQPOLL.
  *
- * Not from the submission on: the thread looks the source up when it takes the request out of the
- * queue, as it does for every request. Once it has, the source may go.
+ * Not right after the submission: the kernel thread looks up the source when it takes the request from
+ * the queue, as for every request. After that the source may be closed.
  */
 #include <errno.h>
 #include <fcntl.h>

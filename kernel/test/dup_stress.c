@@ -1,20 +1,20 @@
 /*
- * dup_stress.c - random DUPs of many tasks, against a model of what every number must refer to.
+ * dup_stress.c - random DUPs of many tasks, checked against a model of which file each number has.
  *
  *   dup_stress [--seed N] [--threads N] [--processes N] [--ops N] [--seconds N]
  *
- * Threads, and processes that share nothing with them but the fd table: in user-mode Linux threads
- * of one memory run one at a time outside the kernel, such processes do not. They also put more
- * requests into an enter, and fewer of those that leave the submission.
+ * The tasks are threads, and processes that share only the fd table with them: in user-mode Linux such
+ * processes run in parallel, while threads that share memory do not. The processes also submit more
+ * requests per io_uring_enter(), fewer of which are punted to workers.
  *
- * Each has fd numbers and a ring's slots of its own, of which it knows at any time what is there;
- * it puts random DUPs among them into batches, into links and into workers, mixed with close(),
- * dup2() and open(), and compares every result, file and close-on-exec bit. All of them also work
- * on a few shared numbers, of which only is known what cannot be there. One more thread sleeps in
- * read() on a number that is replaced under it.
+ * Each task has its own fd numbers and slots, and always knows which files they have. It does random
+ * DUPs among them, in batches, in chains and in workers, mixed with close(), dup2() and open(), and
+ * checks every result, file and close-on-exec bit. All tasks also work on a few shared numbers, for
+ * which the model only knows what must not happen. One more thread sleeps in read() on a number that
+ * is replaced meanwhile.
  *
- * The run is divided into epochs: each is a process that ends with requests in flight, as do the
- * processes in it.
+ * The run is divided into epochs. Each is a process that ends with requests in flight, like the
+ * processes that it starts.
  *
  * Prints the seed first; the same seed gives the same sequence of requests in each task (the
  * interleaving is the kernel's). Exit codes: 0 no mismatch and enough operations, 1, 2 usage, 77.

@@ -1,10 +1,10 @@
 /*
- * dup_unshare.c - whose fd table a DUP goes to once its thread has called unshare(CLONE_FILES).
+ * dup_unshare.c - which fd table a DUP uses after its thread has called unshare(CLONE_FILES).
  *
- * What runs in the submission uses the table of the thread that submits, and so does a worker that
- * is made after the unshare(). A worker that was made before keeps the table of that time. That is
- * so for every request that uses the table, so CLOSE is asked first and DUP has to do the same. The
- * commit message and the man page warn of it: a failure here means that they are to be changed.
+ * A request that runs inline uses the table of the thread that submits, and so does a worker created
+ * after the unshare(). A worker created before keeps using the old table. This is true of every
+ * request that uses the fd table, so the test first observes CLOSE, and DUP must behave the same. The
+ * commit message and the man page describe this behaviour and must be changed if it changes.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,12 +1,11 @@
 /*
- * dup_vs_all.c [--seconds N] [--ops N] [--seed N] - everything that may race DUP at the same time.
+ * dup_vs_all.c [--seconds N] [--ops N] [--seed N] - DUP against all other operations at once.
  *
- * Each of a few processes has numbers of its own, of which it knows at any time what is there. It
- * also works on shared numbers, which are open throughout, and on wild ones, which others close,
- * allocate and mark as they like. One process copies the table (fork, unshare, close_range) and
- * looks at the copy, one closes, allocates, sets F_SETFD and POSIX locks among the wild numbers,
- * and one reads /proc and makes the table grow. The run is divided into epochs, each with a new
- * table.
+ * Several processes do DUPs on three kinds of numbers: their own, of which each process always knows
+ * the files; shared ones, which stay open; and wild ones, which other processes close, allocate and
+ * change at random. One process copies the table (fork, unshare, close_range) and checks the copy, one
+ * closes, allocates, and sets F_SETFD and POSIX locks on wild numbers, and one reads /proc and makes
+ * the table grow. The run is divided into epochs, each with a new table.
  *
  * The same seed gives the same sequence of requests in each process; the interleaving is the
  * kernel's.

@@ -1,9 +1,9 @@
 /*
- * dup_vs_cgroup.c [--seconds N] [--ops N] [--seed N] - DUP against who looks at every file of a table.
+ * dup_vs_cgroup.c [--seconds N] [--ops N] [--seed N] - DUP against a walk over all files of a table.
  *
- * Writing the class of a net_cls cgroup goes through all fds of its processes, under the lock, and
- * marks the sockets among them. Here these are sockets that DUPs replace, and so release, meanwhile:
- * one that is marked after that is memory that is somebody else's.
+ * Writing the class of a net_cls cgroup walks over all fds of its processes, under file_lock, and
+ * sets the class of the sockets among them. Meanwhile DUPs replace and so release these sockets: the
+ * walk must not write to a socket that has been freed.
  *
  * Needs root, and the net_cls controller of cgroup v1.
  */

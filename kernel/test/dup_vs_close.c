@@ -1,9 +1,10 @@
 /*
  * dup_vs_close.c [--seconds N] [--ops N] [--seed N] - DUP against close() and IORING_OP_CLOSE.
  *
- * A DUP gives its number whether that is open or closed when its turn comes, a close is good or
- * -EBADF. When all rest, each number is either open, with a file and its bit, or closed and free.
- * Then somebody allocates numbers as well: a DUP may be -EBUSY, and nothing else changes.
+ * A DUP must return its number, whether that is open or closed at the time; a close must succeed or
+ * return -EBADF. When all operations have ended, each number must be either open, with one of the
+ * files and its bit, or closed and free. In a second part another process also allocates numbers:
+ * then a DUP may return -EBUSY too.
  */
 #include <errno.h>
 #include <fcntl.h>

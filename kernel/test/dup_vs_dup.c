@@ -1,10 +1,10 @@
 /*
  * dup_vs_dup.c [--seconds N] [--ops N] [--seed N] - DUP against DUP, dup2() and dup3().
  *
- * Processes put files over the same few numbers, which stay open throughout: each DUP gives its
- * number, whoever looks finds one of the files there, and when all rest, file and close-on-exec bit
- * are those of one of the requests and not of two. No file is lost, none is closed twice. A dup3()
- * from such a number copies one of the files, also if that is replaced and released meanwhile.
+ * Processes install files at the same few numbers, which stay open: each DUP must return its number,
+ * every lookup must find one of the files, and when all operations have ended, file and close-on-exec
+ * bit must be from the same request. No file may be leaked or closed twice. A dup3() from such a
+ * number must copy one of the files, even if that is replaced and released meanwhile.
  */
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,10 +1,10 @@
 /*
  * dup_vs_exec.c [--seconds N] [--ops N] [--seed N] - DUP against execve().
  *
- * A process that shares the table with those that DUP executes a program, this one again. There
- * the numbers are open that had a file without close-on-exec when the table was copied, and
- * closed that had one with it. One range has only files of the first kind, one only of the second
- * and one has both.
+ * A process that shares the table with those that do DUPs executes this program again. In the new
+ * program a number must be open if its file had no close-on-exec bit when the table was copied, and
+ * closed if it had one. One range of numbers gets only files without the bit, one only files with it,
+ * and one gets both.
  */
 #include <errno.h>
 #include <sched.h>

@@ -1,14 +1,14 @@
 /*
- * dup_vs_flush.c [--seconds N] [--ops N] [--seed N] - DUP against files that are not to be replaced
- * like others, when they appear at a number in between.
+ * dup_vs_flush.c [--seconds N] [--ops N] [--seed N] - DUP while files that need special treatment
+ * appear at its destination.
  *
- * - A file with ->flush(): each time one gets to a number it has to be flushed once when it leaves
- *   it, by whatever means. A file of a FUSE file system counts.
- * - The same when it is at the very address in memory at which the file was that it comes after. And
- *   a DUP leaves it to a worker, whatever was there a moment ago.
- * - A file with ->flush() that an open() puts at the number that it has reserved a moment ago: a DUP
- *   over that number is -EBUSY, or replaces the file in a worker.
- * - A ring: IORING_OP_CLOSE does not close it, not even one that gets there under its hands.
+ * - A file with ->flush(): each time such a file is removed from a number, by any operation, it must
+ *   be flushed once. A FUSE file system counts the flushes.
+ * - The same if the file is allocated at the memory address of the file that was at the number before.
+ *   A DUP must replace it in a worker, whatever file was at the number before.
+ * - A file with ->flush() that an open() installs at a number it has reserved: a DUP over that number
+ *   must return -EBUSY or replace the file in a worker.
+ * - A ring: IORING_OP_CLOSE must not close it, even if it appears at the number during the request.
  *
  * Needs root and /dev/fuse.
  */

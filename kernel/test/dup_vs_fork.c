@@ -1,8 +1,8 @@
 /*
  * dup_vs_fork.c [--seconds N] [--ops N] [--seed N] - DUP against fork() and unshare(CLONE_FILES).
  *
- * Both copy the fd table while DUPs replace what is in it, most of them files that are released as
- * soon as they are replaced. In the copy every number is open, with one of the files and its bit.
+ * Both copy the fd table while DUPs replace its files, most of which are released when they are
+ * replaced. In the copy every number must be open, with one of the files and its bit.
  */
 #include <sched.h>
 #include <signal.h>

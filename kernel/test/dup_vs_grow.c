@@ -1,9 +1,9 @@
 /*
  * dup_vs_grow.c [--seconds N] [--ops N] [--seed N] - DUP against the growing of the fd table.
  *
- * Each process has numbers of its own and knows which file the last DUP put there: one that was put
- * into the old table while that was copied would be missing in the new one. A table only grows, so
- * there is a new and small one for each epoch, in a process of its own.
+ * Each process has its own numbers and knows which file its last DUP installed at each. A file that
+ * was installed in the old table while that was being copied would be missing in the new one. Tables
+ * never shrink, so each epoch is a new process with a small table.
  */
 #include <errno.h>
 #include <fcntl.h>

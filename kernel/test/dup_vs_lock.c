@@ -1,12 +1,12 @@
 /*
  * dup_vs_lock.c [--seconds N] [--ops N] [--seed N] - DUP against fcntl(F_SETLK).
  *
- * A file that leaves the table takes the table's POSIX locks on it along. One process locks the
- * files at the numbers, a second one replaces them meanwhile. Afterwards none of the files that
- * were replaced may be locked: a lock that is set before is removed by the DUP, and one that is set
- * too late by F_SETLK itself, which then is -EBADF. A process with a table of its own looks.
+ * When a file is removed from an fd table, the POSIX locks of that table on the file are removed. One
+ * process locks the files at the numbers while a second one replaces them. Afterwards no replaced
+ * file may be locked: the DUP must remove a lock that was set before it, and F_SETLK must remove a
+ * lock that it set too late, and return -EBADF. A process with another fd table checks for locks.
  *
- * The files to be locked are in slots of the ring besides, so that nothing else closes them.
+ * The files to be locked are also in slots of the ring, so that their last reference is not dropped.
  */
 #include <errno.h>
 #include <fcntl.h>

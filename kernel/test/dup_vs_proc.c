@@ -1,9 +1,9 @@
 /*
  * dup_vs_proc.c [--seconds N] [--ops N] [--seed N] - DUP against readers of /proc/PID/fd and fdinfo.
  *
- * The numbers are open throughout, so every one is in the listing, links to one of the files, and
- * has an fdinfo whose inode is that of one of the files and whose flags say close-on-exec if that
- * file is put so. pidfd_getfd() gets one of the files too.
+ * The numbers stay open, so each must be in the listing, be a link to one of the files, and have an
+ * fdinfo with the inode of one of the files and the close-on-exec flag that belongs to that file.
+ * pidfd_getfd() must get one of the files too.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,9 +1,10 @@
 /*
  * dup_vs_range.c [--seconds N] [--ops N] [--seed N] - DUP against close_range().
  *
- * Of three neighbouring ranges one is closed again and again, one is made close-on-exec, which all
- * DUPs over it ask for too, so that afterwards all of it has the bit, and one is left alone. With
- * CLOSE_RANGE_UNSHARE the first is closed in the copy, where everything else is open.
+ * There are three adjacent ranges of numbers. The first is closed repeatedly. The second is set to
+ * close-on-exec repeatedly; all DUPs over it set the bit too, so that afterwards all its numbers must
+ * have it. The third is not changed by close_range(). With CLOSE_RANGE_UNSHARE the first range is
+ * closed in a copy of the table, in which all other numbers must be open.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,10 @@
 /*
  * dup_vs_rlimit.c [--seconds N] [--ops N] [--seed N] - DUP against a falling RLIMIT_NOFILE.
  *
- * A second process lowers and raises the limit of the one that DUPs. Numbers below the lower limit
- * always work. Those above give the number or -EBADF: only the first while the limit was high for
- * the whole of a batch, only the second while it was low. What is -EBADF changes nothing.
+ * A second process lowers and raises the limit of the one that does the DUPs. DUPs to numbers below
+ * the low limit must always succeed. DUPs to numbers above it must succeed if the limit was high
+ * during the whole batch, return -EBADF if it was low during the whole batch, and otherwise do either.
+ * A DUP that returns -EBADF must change nothing.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /*
  * dup_vs_setfd.c [--seconds N] [--ops N] [--seed N] - DUP against fcntl(F_SETFD).
  *
- * Every number has a file with its close-on-exec bit. One process puts another file with the same
- * bit over each, a second one changes the bit and then looks which file is there. Where it still
- * finds the old one, its change came before the DUP, so afterwards the bit has to be as the DUP
- * wanted it. Where it finds the new one, both outcomes have an order that explains them.
+ * Every number has a file with its close-on-exec bit. One process replaces the file at each number by
+ * another with the same bit; a second one changes the bit and then checks which file is there. If it
+ * still finds the old file, its change came before the DUP, so the bit must finally be the one that
+ * the DUP set. If it finds the new file, either order is possible, and both values are correct.
  */
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,10 +1,10 @@
 /*
- * harness.h - what the tests of IORING_OP_DUP share.
+ * harness.h - functions shared by the tests of IORING_OP_DUP.
  *
- * The tests speak the raw interface: they fill the SQE themselves and use liburing only to set up a
- * ring and to move entries. Nothing here knows how the kernel does it, so the programs judge any
- * implementation of the interface. Needs Linux 7.3 with the series in kernel/patches; where the
- * opcode is missing a test exits with 77.
+ * The tests use the raw interface: they fill the SQE themselves and use liburing only to set up a
+ * ring, to submit SQEs and to reap CQEs. Nothing here depends on how the kernel implements the
+ * opcode. Needs Linux 7.3 with the series in kernel/patches; a test exits with 77 if the opcode is
+ * missing.
  */
 #ifndef DUP_TEST_HARNESS_H
 #define DUP_TEST_HARNESS_H
@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Of the server: the opcode's number and the exit codes, and nothing else. */
+/* From the server's folder only the opcode's number and the exit codes are used. */
 #include "dup.h"
 #include "exit_codes.h"
 
@@ -25,7 +25,7 @@
 #define DUP_NEW_FIXED  (1U << 2)
 #define SLOT_ALLOC     ((int)~0U)
 
-/* one DUP as an application would ask for it */
+/* the arguments of a DUP request */
 struct dup {
 	int fd;		    /* source: fd or slot */
 	int new_fd;	    /* destination: fd, slot or SLOT_ALLOC */
@@ -34,90 +34,98 @@ struct dup {
 	int personality;
 };
 
-/* Says which test this is, lets no orphan survive it, skips without the opcode. */
+/*
+ * Begins a test called `name`, also in a child process. From now on this process is killed when its
+ * parent ends, so that nothing outlives the test. Exits with 77 if the kernel lacks the opcode.
+ */
 void test_start(const char *name);
 
 /* Does the running kernel have this opcode of io_uring? */
 bool opcode_known(int opcode);
 
 /*
- * Whether this kernel replaces an open fd without file_lock: it was built with the series exchange,
- * which kernel/build writes into its release, as nothing else tells.
+ * Does this kernel replace an open fd without file_lock? It does if it was built with the series
+ * exchange. That can only be seen in the kernel's release string, where kernel/build puts the name
+ * of the series.
  */
 bool kernel_has_exchange(void);
 
-/* Ends the test, or the part of it that runs alone, with the reason why it cannot be run here. */
+/* Ends the test, or the part of it run by ALONE(), as skipped, and prints the reason. */
 _Noreturn void test_skip(const char *why);
 
 /*
- * The exit code: prints the number of checks and of failures. A test of which a part was skipped is
- * skipped, unless another part failed.
+ * Prints the number of checks and of failures, and returns the exit code. If a part of the test was
+ * skipped the test counts as skipped, unless another part failed.
  */
 int test_end(void);
 
 /*
- * For a process of a test: forgets what the parent has counted; whether the checks made since were
- * good, as an exit code.
+ * For a child process of a test: test_child() resets the counts inherited from the parent, and
+ * test_result() returns an exit code that says whether all checks since then succeeded.
  */
 void test_child(void);
 int test_result(void);
 
 /*
- * Runs a part of a test in a process of its own, after SETUP if that is not NULL, and checks how it
- * ends. Whether a worker was used can be seen there: see io_workers(). A part that skips itself
- * has the whole test skipped, once the others have run.
+ * Runs a part of a test in a new process and checks how that ends. SETUP, if not NULL, runs first in
+ * that process. In a new process io_workers() shows whether the part used a worker. If a part calls
+ * test_skip(), the other parts still run, and the whole test then counts as skipped.
  */
 #define ALONE(setup, function) test_alone(setup, function, #function)
 void test_alone(void (*setup)(void), void (*function)(void), const char *name);
 
 /*
- * Counts a check; when it fails, says where and what. With DUP_TEST_FIRST_FAILURE in the
- * environment the first one that fails ends the test, and nothing is waited for longer than
- * IMPATIENT_S: for kernel/test/mutants, which only has to know that a test fails.
+ * Counts a check; if it fails, prints where and why. With DUP_TEST_FIRST_FAILURE in the environment
+ * the first failure ends the test, and no wait takes longer than IMPATIENT_S. This saves time in
+ * kernel/test/mutants, which only needs to know whether a test fails.
  */
 #define CHECK(condition, ...) check_(!!(condition), __FILE__, __LINE__, #condition, __VA_ARGS__)
 bool check_(bool good, const char *file, int line, const char *what, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* The result has to be this one. */
+/* Checks that the result GOT of a request, a number or -errno, is WANT. */
 #define CHECK_RES(got, want, ...) check_res_(got, want, __FILE__, __LINE__, __VA_ARGS__)
 bool check_res_(int got, int want, const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* For what the test itself cannot do without: ends the program. */
+/*
+ * Ends the program with a message if the expression is negative: -1 with errno, or -errno. For steps
+ * that the test depends on but does not test. Otherwise returns the value.
+ */
 #define MUST(expression) must_((long)(expression), __FILE__, __LINE__, #expression)
 long must_(long result, const char *file, int line, const char *what);
 
-/* "EBADF" for -EBADF, the number for what is none */
+/* the name of an errno, such as "EBADF" for -EBADF; for other results the number */
 const char *res_name(int res);
 
 void ring_open(struct io_uring *ring, unsigned entries, unsigned flags);
 struct io_uring_sqe *ring_sqe(struct io_uring *ring);
 void fill_dup(struct io_uring_sqe *sqe, const struct dup *dup);
-int ring_submit_wait(struct io_uring *ring); /* submits one, returns the result of one */
-int ring_reap(struct io_uring *ring, uint64_t *user_data); /* waits, at most wait_ms() */
+int ring_submit_wait(struct io_uring *ring); /* submits, reaps one CQE and returns its result */
+int ring_reap(struct io_uring *ring, uint64_t *user_data); /* reaps a CQE within wait_ms() */
 
 int do_dup(struct io_uring *ring, const struct dup *dup);
 #define DUP(ring, ...) do_dup(ring, &(struct dup){ __VA_ARGS__ })
 
-/* Files that tell which one they are: a memfd with its name as contents. */
+/* Files that can be identified by their contents: memfds that contain their id. */
 int file_make(uint32_t id);
-int file_id(int fd);			      /* -errno if it is no such file */
+int file_id(int fd);			      /* the id, or -errno if it is no such file */
 int slot_id(struct io_uring *ring, int slot); /* the same for a direct descriptor */
 
 bool fd_open(int fd);
 bool fd_cloexec(int fd);
 int fd_free_above(int from);	 /* a number that is not in use */
-long fd_table_size(void);	 /* how many fds there is room for before the table has to grow */
-bool pipe_hung_up(int read_end); /* is the last write end gone? waits for it */
+long fd_table_size(void);	 /* capacity of the fd table; for more fds it has to grow */
+bool pipe_hung_up(int read_end); /* waits for the last write end to be closed; false: it was not */
 bool pipe_alive(int read_end);	 /* is there a write end? does not wait */
 
 void slot_set(struct io_uring *ring, int slot, int fd); /* fd < 0 empties it */
 void slots_register(struct io_uring *ring, unsigned count);
 
 /*
- * A number that an open() has taken and has put no file at yet: it opens a FIFO in a thread, and waits
- * for the other end. fd_install_reserved() has it come, checks that the file is at the number, and closes it.
+ * A reserved number: an open() has allocated it but has not installed the file yet. A thread opens a
+ * FIFO, which sleeps until the other end is opened. fd_install_reserved() opens the other end, checks
+ * that the file is then at the number, and closes it.
  */
 struct reserved_fd {
 	int fd;
@@ -131,31 +139,28 @@ void fd_install_reserved(struct reserved_fd *reserved);
 int flush_file_make(void);
 
 /*
- * A file whose ->flush() takes as long as the test likes: one file of a FUSE file system that this
- * process serves. Needs root; skips the test where there is no /dev/fuse.
+ * A file whose ->flush() the test can delay: the only file of a FUSE file system, which a child
+ * process serves. Needs root; skips the test if there is no /dev/fuse.
  */
 struct slow_fs;
 struct slow_fs *slow_fs_mount(void);
 void slow_fs_unmount(struct slow_fs *fs);
 int slow_fs_open(struct slow_fs *fs);		  /* a new fd of the file */
-void slow_fs_hold(struct slow_fs *fs, bool hold); /* answer no FLUSH until released */
-bool slow_fs_wait_flush(struct slow_fs *fs);	  /* until a FLUSH is being held */
-unsigned slow_fs_flushes(struct slow_fs *fs);
+void slow_fs_hold(struct slow_fs *fs, bool hold); /* true: delay FLUSH; false: answer */
+bool slow_fs_wait_flush(struct slow_fs *fs);	  /* waits until a FLUSH is being delayed */
+unsigned slow_fs_flushes(struct slow_fs *fs);	  /* number of FLUSH requests so far */
 void slow_fs_watch(struct slow_fs *fs,
-		   pid_t thread); /* from here on count what THREAD calls itself */
+		   pid_t thread); /* from now on count the FLUSH requests made by THREAD */
 unsigned slow_fs_flushes_watched(struct slow_fs *fs);
 unsigned slow_fs_releases(struct slow_fs *fs);
-bool slow_fs_gave_up(struct slow_fs *fs); /* was a FLUSH held for wait_ms() and then let go? */
+bool slow_fs_gave_up(struct slow_fs *fs); /* was a FLUSH answered after wait_ms(), unreleased? */
 
-/*
- * how many io-wq workers this process has: one comes into being with the first request that is
- * punted
- */
+/* the number of io-wq workers of this process; the first punted request creates the first one */
 int io_workers(void);
 
 /*
- * What /proc/lock_stat says of file_lock, of all processes together; not known where there is none.
- * The counts are those of when the file is opened; that counts itself.
+ * The counts of /proc/lock_stat for file_lock, over all processes; known is false if the kernel lacks
+ * lock_stat. The counts are taken when the file is opened, and include that open().
  */
 struct lock_counts {
 	bool known;
@@ -166,7 +171,7 @@ struct lock_counts read_lock_stat(void);
 
 uint64_t now_ms(void);
 
-/* how long to wait for what has to come: WAIT_S, or IMPATIENT_S */
+/* the limit for waiting for something that has to happen: WAIT_S or IMPATIENT_S, in ms */
 uint64_t wait_ms(void);
 
 enum { WAIT_S = 30, IMPATIENT_S = 8 };

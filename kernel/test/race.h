@@ -1,17 +1,17 @@
 /*
- * race.h - what the tests share in which processes race DUP with something on one fd table.
+ * race.h - shared by the tests in which processes on one fd table race DUP against another operation.
  *
- * Their processes are made by clone(CLONE_FILES) without CLONE_VM: they share the table and no
- * memory, since user-mode Linux runs the threads of one memory one at a time. Each has a ring of
- * its own and puts up to RACE_BATCH requests into one io_uring_enter().
+ * The processes are created by clone(CLONE_FILES) without CLONE_VM: they share the fd table but no
+ * memory, because user-mode Linux does not run threads that share memory in parallel. Each process
+ * has its own ring and submits up to RACE_BATCH requests with one io_uring_enter().
  *
- * The files are FIFOs, opened for writing. fstat() tells which of them is at an fd, and the read
- * end tells when the last opening of one is released: one reference lost, and it never hangs up;
- * one put too much, and it hangs up too soon. Files with an even index are put with close-on-exec
- * and those with an odd one without, always: so the file and the bit that are found at a number
- * have to agree, whoever came last.
+ * The files are FIFOs, opened for writing. fstat() identifies the file at an fd, and the read end
+ * shows whether references are counted correctly: if one is leaked the read end never hangs up, and
+ * if one is dropped twice it hangs up too early. Files with an even index are always installed with
+ * close-on-exec, those with an odd index always without: so file and bit at a number must match,
+ * whichever operation came last.
  *
- * Each test takes --seconds N, --ops N and --seed N. It ends after so many seconds, or DUPs.
+ * Each test takes --seconds N, --ops N and --seed N. It ends after N seconds or N DUPs.
  */
 #ifndef DUP_TEST_RACE_H
 #define DUP_TEST_RACE_H
@@ -23,86 +23,95 @@
 enum {
 	RACE_FILES = 8,
 	RACE_BATCH = 64,
-	RACE_FIRST = 256,    /* the numbers that are raced for begin here */
-	RACE_FILES_AT = 3000 /* where the files themselves are kept, unless a test wants another */
+	RACE_FIRST = 256,    /* the first of the numbers that the operations race on */
+	RACE_FILES_AT = 3000 /* default of race_start()'s files_at */
 };
 
-/* in memory that all processes of a test share */
+/* state of a test, in memory shared by all its processes */
 struct race {
 	uint64_t seed, start_ms, end_ms;
 	unsigned long ops_wanted, seconds;  /* of the whole test */
-	unsigned long part_ops, ops_before; /* of this part, and at its beginning */
-	atomic_ulong ops;		    /* DUPs that were asked for */
+	unsigned long part_ops, ops_before; /* DUPs wanted for this part; DUPs done before it */
+	atomic_ulong ops;		    /* DUPs requested so far */
 	atomic_bool over, broken;	    /* broken: a check failed, or a process died */
-	atomic_uint arrived, meeting;	    /* of race_meet() */
+	atomic_uint arrived, meeting;	    /* state of race_meet() */
 };
 extern struct race *race;
 
 /*
- * Reads the options, prints the seed, prepares the files. Runs SECONDS by default. The files are
- * kept from number FILES_AT on.
+ * Parses the options, prints the seed, opens the files at numbers from FILES_AT on. SECONDS is the
+ * default duration.
  */
 void race_start(int argc, char **argv, const char *name, unsigned seconds, int files_at);
 
 /*
- * For a test of several: from here on the time and the operations count of part PART of PARTS, from
- * 0 on.
+ * For a test with several parts: starts part PART, counted from 0, of PARTS. Each part gets an equal
+ * share of the time and of the operations.
  */
 void race_part(unsigned part, unsigned parts);
 
-/* Closes the files and checks that each is released now and none was before. The exit code. */
+/*
+ * Closes the files and checks that each is released by that and that none was released before.
+ * Returns the exit code of the test.
+ */
 int race_end(void);
 
-/* memory that the processes share, zeroed */
+/* allocates zeroed memory that is shared by the processes created later */
 void *race_shared(size_t size);
 
-/* A process that shares the fd table, runs FUNCTION and ends. race_wait() checks how. */
+/*
+ * Starts a process that shares the fd table, runs FUNCTION(INDEX) and ends. race_wait() waits for all
+ * of them and checks how they ended.
+ */
 void race_spawn(void (*function)(unsigned index), unsigned index);
 void race_wait(void);
 
-/* Adds to the operations done; and is it time to end? The second not where race_meet() decides. */
+/*
+ * Both add to the number of DUPs. race_over() also returns whether the part is over; a test in which
+ * race_meet() decides that calls race_count().
+ */
 void race_count(unsigned ops);
 bool race_over(unsigned ops);
 
 /*
- * Waits until COUNT processes are here, of which this is one. Whether to go on: all of them get
- * the same answer.
+ * A barrier: waits until COUNT processes, including this one, have called it. Returns whether to
+ * continue; all of them get the same answer.
  */
 bool race_meet(unsigned count);
 
-/* the index of the file at FD, -errno, -ENODATA if it is another one */
+/* the index of the file at FD; -errno; -ENODATA if it is none of the test's files */
 int race_which(int fd);
 
-/* FD_CLOEXEC or 0, as the rule above says */
+/* the close-on-exec bit that belongs to the file, see above: FD_CLOEXEC or 0 */
 int race_bit(int file);
-unsigned race_flags(int file); /* the same as DUP_NO_CLOEXEC or 0 */
+unsigned race_flags(int file); /* the same for a DUP: 0 or DUP_NO_CLOEXEC */
 
-int race_fd(int file); /* an fd of it that nobody touches */
+int race_fd(int file); /* an fd of the file that no operation of the race changes */
 const char *race_path(int file);
 
-/* Puts FILE at NUMBER by dup3(). */
+/* Installs FILE at NUMBER with dup3(). */
 void race_put(int file, int number);
 
-/* Hands the identities of the files on to a program, and takes them there. */
+/* Passes the identities of the files through execve(): exported before it, imported after it. */
 void race_export(void);
 void race_import(void);
 
 /*
- * What holds of a number at any time, in this process's table: it has one of the files, with its
- * bit. Not to be asked while others change it, since that takes two looks. Counts the checks.
+ * Checks that the number in this process's table is one of the files, with the bit that belongs to
+ * it. Not for use while other processes change the number, because it takes two system calls.
  */
 void race_check_open(int number, const char *when);
 
 /*
- * For when all rest: each of COUNT numbers is open, with one of the files and its bit, or closed,
- * which it has to be for whoever looks for a free one as well.
+ * For use while no operation is running: checks that each of COUNT numbers either is open, with one
+ * of the files and its bit, or is closed and can be allocated.
  */
 void race_check_rest(int first, unsigned count);
 
-/* The same, and closes them. None may be found reserved. */
+/* The same, and then closes the numbers. No number may be left reserved. */
 void race_close_all(int first, unsigned count);
 
-/* a process of a race, with its ring */
+/* the state of one process of a race */
 struct racer {
 	unsigned index;
 	uint64_t random;
@@ -112,25 +121,28 @@ void racer_open(struct racer *racer, unsigned index);
 void racer_close(struct racer *racer);
 unsigned racer_draw(struct racer *racer, unsigned below);
 
-/* Lets some time pass, up to that of MOST turns of an empty loop. */
+/* Delays for a random time, at most that of MOST iterations of an empty loop. */
 void racer_dawdle(struct racer *racer, unsigned most);
 
 /* one DUP of a batch and its result */
 struct race_dup {
 	int file;
 	int number;
-	/* opened for this one: the number then has the only reference to it. Else race_fd(). */
+	/* The source is opened for this DUP, so that the number has the only reference; else race_fd(). */
 	bool fresh;
 	int res;
 };
 
-/* All of them with one io_uring_enter(), in order (and one before, if there are fresh ones). */
+/*
+ * Does all COUNT of them, in order, with one io_uring_enter(), preceded by another one if there are
+ * fresh files to open. Fills in the results.
+ */
 void racer_dups(struct racer *racer, struct race_dup *dups, unsigned count);
 
-/* A batch of random DUPs over COUNT numbers; each must give its number. */
+/* Does a batch of random DUPs onto COUNT numbers and checks that each returns its number. */
 void racer_dups_random(struct racer *racer, int first, unsigned count, bool fresh);
 
-/* closes NUMBERS by IORING_OP_CLOSE, in order; the results */
+/* closes NUMBERS with IORING_OP_CLOSE, in order; fills in the results */
 void racer_closes(struct racer *racer, const int *numbers, int *results, unsigned count);
 
 #endif

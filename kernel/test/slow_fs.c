@@ -1,11 +1,12 @@
 /*
- * slow_fs.c - the least FUSE file system with a file whose ->flush() can be held up. See harness.h.
+ * slow_fs.c - a minimal FUSE file system with a file whose ->flush() can be delayed. See harness.h.
  *
- * A process of its own answers the kernel: the root folder, one file in it, and FLUSH when it is
- * allowed to. It is no thread, and the process that mounts does not keep /dev/fuse: one that sleeps
- * in ->flush() cannot be killed, so the server must outlive whoever it serves, and when it goes,
- * the kernel ends what waits for it. A FLUSH is held for so long only: whoever should not have
- * waited for it goes on then, and the test that asks slow_fs_gave_up() fails instead of hanging.
+ * A separate process serves the file system: the root folder, one file in it, and FLUSH, which it
+ * answers when the test allows it. It is not a thread of the test, and the test does not keep
+ * /dev/fuse open: a process that sleeps in ->flush() cannot be killed, so the server must outlive it,
+ * and when the server ends the kernel aborts all requests that wait for it. A FLUSH is delayed for a
+ * limited time only: if something waits for it that should not, the test then continues and fails at
+ * slow_fs_gave_up() instead of hanging.
  */
 #include <dirent.h>
 #include <errno.h>
