@@ -25,7 +25,7 @@ um_check()
 	why=$("$kernel" --version 2>&1) || {
 		[ -x "$kernel" ] || chmod +x "$kernel" 2>/dev/null || true
 		why=$("$kernel" --version 2>&1) ||
-			die "$kernel does not start: ${why##*: }; is its file system mounted noexec? ACCEPT_DUP_CACHE can be another folder"
+			die "$kernel does not start: ${why##*: }; is its file system mounted noexec? set ACCEPT_DUP_CACHE to a folder on another one"
 	}
 	"$LIB_DIR/um-host" --check || exit
 	want=$(memory_mib)
