@@ -66,9 +66,11 @@ static void wait_readable(struct loop *l, struct conn *c)
 
 static void wait_writable(struct loop *l, struct conn *c)
 {
+	/* An answer that got through since it waited last has ended its time: it begins anew. */
+	if (c->state != CONN_SENDING || !conn_is_under(c, LIMIT_REQUEST))
+		conn_set_limit(&l->w->conns, c, LIMIT_REQUEST, l->w->clock.now_ms);
 	if (c->state == CONN_SENDING)
 		return;
-	conn_set_limit(&l->w->conns, c, LIMIT_REQUEST, l->w->clock.now_ms);
 	watch(l, c, EPOLLOUT);
 	c->state = CONN_SENDING;
 }
