@@ -111,8 +111,11 @@ static void flushes_are_counted(void)
 	check_flushes(atomic_load(puts_count) + 1);
 }
 
-/* DUPs over the number at which the other process puts files */
-static void dup_over_reopened(void)
+/*
+ * DUPs over the number at which the other process puts files, then a pause of at most DAWDLE loops. If the
+ * other process reserves the number, the DUPs may return -EBUSY.
+ */
+static void dup_over_number(bool reserves, unsigned dawdle)
 {
 	struct race_dup dups[RACE_BATCH];
 	int number = atomic_load(number_raced);
@@ -122,9 +125,14 @@ static void dup_over_reopened(void)
 		dups[i] = (struct race_dup){ .file = PLAIN, .number = number };
 	racer_dups(&racer, dups, count);
 	race_count(count);
-	for (unsigned i = 0; i < count; i++)
-		CHECK_RES(dups[i].res, number, "DUP over the file at another's address");
-	racer_dawdle(&racer, 100000);
+	for (unsigned i = 0; i < count; i++) {
+		bool busy = reserves && dups[i].res == -EBUSY;
+
+		CHECK(dups[i].res == number || busy, "DUP over %d: %s", number,
+		      res_name(dups[i].res));
+		atomic_fetch_add(busy_count, busy);
+	}
+	racer_dawdle(&racer, dawdle);
 }
 
 /*
@@ -148,7 +156,20 @@ static void reopen(void)
 	racer_dawdle(&racer, 20000);
 }
 
-static void address_racer(unsigned index)
+/* Opens a file with ->flush(), which gets the number unless a DUP takes it first. */
+static void open_at_number(void)
+{
+	int fd;
+
+	close(atomic_load(number_raced));
+	fd = slow_fs_open(fs);
+	atomic_fetch_add(puts_count, 1);
+	if (fd != atomic_load(number_raced))
+		close(fd);
+}
+
+/* Two processes and the lowest free number: the first one DUPs over it, the second one does PUT. */
+static void race_for_number(unsigned index, bool reserves, unsigned dawdle, void (*put)(void))
 {
 	racer_open(&racer, index);
 	if (!race_meet(2))
@@ -161,90 +182,51 @@ static void address_racer(unsigned index)
 		return;
 	while (!race_over(0)) {
 		if (index == 0)
-			dup_over_reopened();
+			dup_over_number(reserves, dawdle);
 		else
-			reopen();
+			put();
 	}
 	racer_close(&racer);
 }
 
-static void the_same_address(void)
+static void address_racer(unsigned index)
 {
-	unsigned long before = slow_fs_flushes(fs);
-
-	atomic_store(puts_count, 0);
-	for (unsigned i = 0; i < 2; i++)
-		race_spawn(address_racer, i);
-	race_wait();
-	close(atomic_load(number_raced));
-	printf("dup_vs_flush: a file with ->flush() came after a plain one %lu times\n",
-	       atomic_load(puts_count) / 2);
-	check_flushes(before + atomic_load(puts_count));
-	CHECK(slow_fs_flushes_watched(fs) == 0, "%u flushes in the submission of a DUP",
-	      slow_fs_flushes_watched(fs));
-}
-
-/* DUPs over the lowest number: free, reserved, or with a file that has ->flush() */
-static void dup_over_opened(void)
-{
-	struct race_dup dups[RACE_BATCH];
-	int number = atomic_load(number_raced);
-	unsigned count = 1 + racer_draw(&racer, RACE_BATCH);
-
-	for (unsigned i = 0; i < count; i++)
-		dups[i] = (struct race_dup){ .file = PLAIN, .number = number };
-	racer_dups(&racer, dups, count);
-	race_count(count);
-	for (unsigned i = 0; i < count; i++) {
-		CHECK(dups[i].res == number || dups[i].res == -EBUSY,
-		      "DUP over what is being opened: %s", res_name(dups[i].res));
-		atomic_fetch_add(busy_count, dups[i].res == -EBUSY);
-	}
-	racer_dawdle(&racer, 50000);
+	race_for_number(index, false, 100000, reopen);
 }
 
 static void open_racer(unsigned index)
 {
-	racer_open(&racer, index);
-	if (!race_meet(2))
-		return;
-	if (index == 0) {
-		slow_fs_watch(fs, getpid());
-		atomic_store(number_raced, (int)MUST(fcntl(race_fd(PLAIN), F_DUPFD_CLOEXEC, 0)));
-	}
-	if (!race_meet(2))
-		return;
-	while (!race_over(0)) {
-		int fd;
-
-		if (index == 0) {
-			dup_over_opened();
-			continue;
-		}
-		close(atomic_load(number_raced));
-		fd = slow_fs_open(fs); /* at that number, unless a DUP was there first */
-		atomic_fetch_add(puts_count, 1);
-		if (fd != atomic_load(number_raced))
-			close(fd);
-	}
-	racer_close(&racer);
+	race_for_number(index, true, 50000, open_at_number);
 }
 
-static void opened_meanwhile(void)
+/* Runs such a race, and checks that each file was flushed once, and never by the submission of a DUP. */
+static void race_and_check_flushes(void (*number_racer)(unsigned index))
 {
 	unsigned long before = slow_fs_flushes(fs);
 
 	atomic_store(puts_count, 0);
 	for (unsigned i = 0; i < 2; i++)
-		race_spawn(open_racer, i);
+		race_spawn(number_racer, i);
 	race_wait();
 	close(atomic_load(number_raced));
-	printf("dup_vs_flush: a file with ->flush() was opened %lu times, %lu DUPs met a reserved number\n",
-	       atomic_load(puts_count), atomic_load(busy_count));
-	CHECK(atomic_load(busy_count) > 0, "no DUP met a reserved number");
 	check_flushes(before + atomic_load(puts_count));
 	CHECK(slow_fs_flushes_watched(fs) == 0, "%u flushes in the submission of a DUP",
 	      slow_fs_flushes_watched(fs));
+}
+
+static void the_same_address(void)
+{
+	race_and_check_flushes(address_racer);
+	printf("dup_vs_flush: a file with ->flush() came after a plain one %lu times\n",
+	       atomic_load(puts_count) / 2);
+}
+
+static void opened_meanwhile(void)
+{
+	race_and_check_flushes(open_racer);
+	printf("dup_vs_flush: a file with ->flush() was opened %lu times, %lu DUPs met a reserved number\n",
+	       atomic_load(puts_count), atomic_load(busy_count));
+	CHECK(atomic_load(busy_count) > 0, "no DUP met a reserved number");
 }
 
 static void dup_ring(void)
