@@ -18,7 +18,7 @@ import tempfile
 import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually, eventually_clean,
-                     is_closed, main, read_answer, read_to_end, reset, supported)
+                     in_own_network, is_closed, main, read_answer, read_to_end, reset, supported)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -292,6 +292,37 @@ def test_never_reads():
         eventually(lambda: s.now()["timeouts"] == 1, "it is never given up", 30)
         c.close()
         check_clean(s)
+
+
+def test_stops_reading():
+    """Clients whose answers had to wait, that then read a little and then nothing, are given up."""
+    def body():
+        with server("--request-timeout", "1s", "--idle-timeout", "1s") as s:
+            clients = [s.connect() for _ in range(30)]
+            for c in clients:
+                c.setblocking(False)
+                sent = 0
+                try:
+                    while True:
+                        sent += c.send((GET * 4000)[sent % len(GET):])
+                except BlockingIOError:
+                    pass
+            time.sleep(0.15)
+            for _ in range(3):
+                for c in clients:
+                    try:
+                        c.recv(3000)
+                    except (BlockingIOError, ConnectionError):
+                        pass
+                time.sleep(0.02)
+            eventually(lambda: s.now()["conns_now"] == 0, lambda: f"{s.now()['conns_now']} are never given up", 10)
+            for c in clients:
+                c.close()
+            check_clean(s)
+
+    # so little room that an answer here and there has to wait
+    if not in_own_network({"ipv4/tcp_wmem": "4096 4096 8192", "ipv4/tcp_rmem": "4096 4096 8192"}, body):
+        print("no network namespace can be made here (not root?): test_stops_reading tries nothing")
 
 
 def test_slow_reader():

@@ -2,6 +2,8 @@
 """Starts an accept-server for a test, and talks to it as clients nobody would want."""
 
 import atexit
+import ctypes
+import fcntl
 import hashlib
 import os
 import re
@@ -11,12 +13,15 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 GET_CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 BODY = b"hello, world\n"
+# linux/sched.h, linux/sockios.h, linux/if.h
+CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
 PATHS_H = Path(__file__).resolve().parents[1] / "accept/paths.h"
 
 
@@ -361,6 +366,36 @@ def supported(binary, path):
     """Exits 77 if this kernel does not have the accept path."""
     if not is_supported(binary, path):
         sys.exit(77)
+
+
+def in_own_network(sysctls, function):
+    """
+    Calls FUNCTION in a thread that has a network namespace of its own, with loopback up and SYSCTLS set, file below
+    /proc/sys/net by value; what it starts is in there too. False, with nothing called, where no such namespace can be made.
+    """
+    outcome = []
+
+    def body():
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+            outcome.append(False)
+            return
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+                up = struct.pack("16sH14x", b"lo", IFF_UP)
+                fcntl.ioctl(any_socket, SIOCSIFFLAGS, up)
+            for name, value in sysctls.items():
+                Path("/proc/sys/net", name).write_text(value, encoding="ascii")
+            function()
+            outcome.append(True)
+        except (Failure, OSError) as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
 
 
 def main(tests):
