@@ -24,10 +24,15 @@ bool acceptor_init(struct worker *w)
 
 	a->listener = config->shared_listener;
 	if (a->listener < 0)
-		a->listener =
-			listener_open(config->options, true, config->path->nonblocking_listener,
-				      config->listener_tag);
+		a->listener = listener_open(config->options, config->path->nonblocking_listener,
+					    config->listener_tag);
 	return a->listener >= 0;
+}
+
+bool acceptor_listen(struct worker *w)
+{
+	return w->config.shared_listener >= 0 ||
+	       listener_listen(w->config.options, w->acceptor.listener);
 }
 
 /* What has been taken from the queue last was the last. */
@@ -75,6 +80,23 @@ void acceptor_accepted(struct worker *w, int descriptor)
 		refuse(w, descriptor);
 }
 
+static const char *hint(int error)
+{
+	switch (-error) {
+	case EMFILE:
+		return "see ulimit -n, --max-conns";
+	case ENFILE:
+		return "see sysctl fs.file-max";
+	case ENOSPC:
+		return "see sysctl fs.epoll.max_user_watches";
+	case ENOMEM:
+	case ENOBUFS:
+		return "memory is short";
+	default:
+		return "see accept(2)";
+	}
+}
+
 /* Out of descriptors or memory: wait, and do not fill the log while it lasts. */
 static void pause_accept(struct worker *w, int error)
 {
@@ -83,9 +105,8 @@ static void pause_accept(struct worker *w, int error)
 	count(w->counters.accept_pauses);
 	a->resume_ms = w->clock.now_ms + PAUSE_MS;
 	if (say_again(&a->said_ms, w->clock.now_ms))
-		say("worker %u: accept: %s with %u connections open; waiting (see ulimit -n, "
-		    "--max-conns)",
-		    w->config.index, strerror(-error), w->conns.used);
+		say("worker %u: accept: %s with %u connections open; waiting (%s)", w->config.index,
+		    strerror(-error), w->conns.used, hint(error));
 }
 
 /* Before Linux 6.10 no accept could be told not to wait: EINVAL. */
@@ -113,6 +134,32 @@ void acceptor_failed(struct worker *w, int error)
 		pause_accept(w, error);
 	else if (verdict == FATAL)
 		die("worker %u: accept: %s", w->config.index, strerror(-error));
+}
+
+void acceptor_open_failed(struct worker *w, struct conn *c, int error)
+{
+	/* RLIMIT_NOFILE has been lowered: to what makes a new number, the kernel says EMFILE. */
+	if (error == -EBADF)
+		error = -EMFILE;
+	if (request_verdict(OP_OPEN, -error) == WAIT) {
+		c->state = CONN_OPENING;
+		conn_set_limit(&w->conns, c, LIMIT_OPENING, w->clock.now_ms);
+		pause_accept(w, error);
+		return;
+	}
+	serve_release(w, c->slot >= 0 ? c->slot : c->fd);
+	c->slot = c->fd = -1;
+	conn_end(&w->conns, c);
+}
+
+void acceptor_open_again(struct worker *w, struct conn *c)
+{
+	int descriptor = c->slot >= 0 ? c->slot : c->fd;
+
+	c->slot = c->fd = -1;
+	c->tries = 0;
+	conn_set_limit(&w->conns, c, LIMIT_IDLE, w->clock.now_ms);
+	w->config.path->accepted(w, c, descriptor);
 }
 
 /* ---- no memory in the kernel ----------------------------------------------------------------- */
@@ -211,8 +258,9 @@ void acceptor_update(struct worker *w)
 	} else if (wanted && !a->armed) {
 		if (!w->drain.active)
 			count(w->counters.accept_rearms);
-		a->armed = w->config.path->arm(w);
-		a->cancelled = a->armed && w->drain.active; /* such a request ends by itself */
+		w->config.path->arm(w);
+		a->armed = true;
+		a->cancelled = w->drain.active; /* such a request ends by itself */
 	}
 }
 

@@ -29,6 +29,9 @@ struct acceptor {
 /* Opens the listener, or takes the shared one. False: the reason has been said. */
 bool acceptor_init(struct worker *w);
 
+/* Makes the listener listen, unless it is the shared one. False: the reason has been said. */
+bool acceptor_listen(struct worker *w);
+
 /* Once per pass: arms the accept request, or cancels it, as the worker's state asks for. */
 void acceptor_update(struct worker *w);
 
@@ -51,6 +54,16 @@ void acceptor_accepted(struct worker *w, int descriptor);
 
 /* Accepting failed with ERROR, a negative errno: goes on, pauses, closes the listener, or dies. */
 void acceptor_failed(struct worker *w, int error);
+
+/*
+ * The path could not give C its fd now, for ERROR, a negative errno. C has what it was accepted as:
+ * a slot, or its fd. If that error may pass, C waits, and so does accepting; then the path gets it
+ * as if it had just been accepted. Otherwise C ends.
+ */
+void acceptor_open_failed(struct worker *w, struct conn *c, int error);
+
+/* Time is over for C, which waits for that. */
+void acceptor_open_again(struct worker *w, struct conn *c);
 
 /* Cancels and forgets the request in flight, if any, and arms none until acceptor_resume(). */
 void acceptor_hold(struct worker *w);

@@ -67,8 +67,12 @@ void clock_ticked(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 	if (!ring_is_current(&w->ring, cqe))
 		return;
 	w->clock.ticking = false;
-	while ((c = conn_expired(&w->conns, w->clock.now_ms)) != NULL)
-		serve_cancel(w, c);
+	while ((c = conn_expired(&w->conns, w->clock.now_ms)) != NULL) {
+		if (c->overdue == LIMIT_OPENING)
+			acceptor_open_again(w, c);
+		else
+			serve_cancel(w, c);
+	}
 	if (w->config.path->tick)
 		w->config.path->tick(w);
 }

@@ -18,7 +18,8 @@
  * What owns the descriptor in each state, and what is in flight:
  *
  *   FREE       nobody; nothing
- *   OPENING    the connection owns a slot; the INSTALL that gives it an fd
+ *   OPENING    what was accepted: a slot, or on dup3 an fd; the INSTALL that gives it its fd, or
+ *              nothing while that is waited with (LIMIT_OPENING)
  *   RECEIVING  fd or slot; exactly one receive (dup: behind the chain that makes the fd)
  *   SENDING    fd or slot; exactly one send (with the close linked to it where the path allows)
  *   LINGERING  fd or slot, shut down for writing; exactly one receive whose bytes are dropped. A
@@ -62,6 +63,7 @@ enum conn_limit {
 	LIMIT_REQUEST, /* a request is coming in, or its answer going out */
 	LIMIT_LINGER,  /* its last answer is out; what still comes is dropped */
 	LIMIT_DRAIN,   /* idle while the server drains: its time is over at once */
+	LIMIT_OPENING, /* no fd could be made for it: that is tried again when its time is over */
 	CONN_LIMITS,
 	LIMIT_NONE = CONN_LIMITS,
 };

@@ -519,6 +519,8 @@ struct http_answer http_answer(const struct http_request *r, bool draining)
 		return ANSWER(ERROR("431 Request Header Fields Too Large", ""), true);
 	case 501:
 		return ANSWER(ERROR("501 Not Implemented", ""), true);
+	case 503:
+		return http_refusal();
 	case 505:
 		return ANSWER(ERROR("505 HTTP Version Not Supported", ""), true);
 	default:

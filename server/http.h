@@ -54,7 +54,7 @@ struct http_request {
  *
  * The status is then 200 (a whole request, answer it), 100 (the client waits for permission to
  * send the body: answer 100 and go on with the same request), or the error to answer before the
- * connection is closed: 400, 405, 413, 414, 431, 501, 505. (408 is the caller's to set.)
+ * connection is closed: 400, 405, 413, 414, 431, 501, 505. (408 and 503 are the caller's to set.)
  */
 size_t http_parse(struct http_request *request, const struct http_limits *limits, const char *data,
 		  size_t len);

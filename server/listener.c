@@ -67,7 +67,7 @@ bool listener_accepted(int fd, unsigned tag)
 	return !getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &value, &len) && value == tag_value(tag);
 }
 
-int listener_open(const struct options *o, bool listening, bool nonblocking, unsigned tag)
+int listener_open(const struct options *o, bool nonblocking, unsigned tag)
 {
 	int type = SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0);
 	int fd = socket(o->address.any.sa_family, type, 0);
@@ -87,9 +87,12 @@ int listener_open(const struct options *o, bool listening, bool nonblocking, uns
 		return fail(o, "TCP_KEEPINTVL", fd);
 	if (bind(fd, &o->address.any, o->address_len) < 0)
 		return fail(o, "bind", fd);
-	if (listening && listen(fd, (int)o->backlog) < 0)
-		return fail(o, "listen", fd);
 	return fd;
+}
+
+bool listener_listen(const struct options *o, int fd)
+{
+	return !listen(fd, (int)o->backlog) || fail(o, "listen", fd) >= 0;
 }
 
 void listener_learn_port(struct options *o, int fd)

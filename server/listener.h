@@ -8,16 +8,20 @@
 #include "options.h"
 
 /*
- * Opens a socket bound to the options' address, and listening if LISTENING. Returns it, or -1 after
- * it has said why it cannot.
+ * Opens a socket bound to the options' address. Returns it, or -1 after it has said why it cannot.
  *
  * A socket that is bound and does not listen gets no connections. main.c holds one to keep the
- * port, which the workers' own listeners share by SO_REUSEPORT.
+ * port, which the workers' own listeners share by SO_REUSEPORT; and the others listen when all that
+ * could prevent the server from starting is done, since a client in the queue of a server that ends
+ * is reset.
  *
  * TAG, a small number, goes into the socket and from there into every connection it accepts, so
  * that listener_accepted() recognises them. 0: no tag.
  */
-int listener_open(const struct options *options, bool listening, bool nonblocking, unsigned tag);
+int listener_open(const struct options *options, bool nonblocking, unsigned tag);
+
+/* Makes FD listen. False: the reason has been said, and FD is closed. */
+bool listener_listen(const struct options *options, int fd);
 
 /* Whether FD is a connection accepted from a listener with TAG, or such a listener itself. */
 bool listener_accepted(int fd, unsigned tag);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,11 +41,14 @@ struct server {
 	struct neighbours neighbours;
 };
 
+enum { LAST_TOTALS_MS = 1000 }; /* for who reads standard output to make room */
+
 /* ---- starting -------------------------------------------------------------------------------- */
 
 static pthread_mutex_t ready_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ready_changed = PTHREAD_COND_INITIALIZER;
 static unsigned ready_workers, failed_workers;
+static bool may_listen;
 
 /*
  * The last worker to end tells the main thread by a signal: that needs neither a thread that waits
@@ -68,7 +70,7 @@ static void worker_ready(bool ok)
 		ready_workers++;
 	else
 		failed_workers++;
-	pthread_cond_signal(&ready_changed);
+	pthread_cond_broadcast(&ready_changed);
 	pthread_mutex_unlock(&ready_lock);
 }
 
@@ -79,6 +81,23 @@ static bool wait_ready(unsigned n)
 		pthread_cond_wait(&ready_changed, &ready_lock);
 	pthread_mutex_unlock(&ready_lock);
 	return !failed_workers;
+}
+
+static void wait_for_all(void)
+{
+	pthread_mutex_lock(&ready_lock);
+	while (!may_listen)
+		pthread_cond_wait(&ready_changed, &ready_lock);
+	pthread_mutex_unlock(&ready_lock);
+}
+
+static void let_them_listen(void)
+{
+	pthread_mutex_lock(&ready_lock);
+	ready_workers = 0;
+	may_listen = true;
+	pthread_cond_broadcast(&ready_changed);
+	pthread_mutex_unlock(&ready_lock);
 }
 
 static void choose_path(struct server *s)
@@ -144,7 +163,7 @@ static unsigned own_fds(const struct options *o)
  */
 static unsigned fd_end(const struct options *o)
 {
-	return own_fds(o) + o->max_conns + o->workers * (o->backlog + SPARE_CONNS);
+	return own_fds(o) + o->max_conns + o->workers * (o->backlog + spare_conns(o));
 }
 
 /*
@@ -197,7 +216,7 @@ static bool open_sockets(struct server *s)
 {
 	struct options *o = &s->options;
 	bool shared = o->listener == LISTENER_SHARED;
-	int fd = listener_open(o, shared, s->path->nonblocking_listener, shared);
+	int fd = listener_open(o, s->path->nonblocking_listener, shared);
 
 	if (fd < 0)
 		return false;
@@ -244,6 +263,7 @@ static void init_worker(struct server *s, unsigned i)
 		.listener_tag = s->shared_listener < 0 ? i + 1 : own_table || o->workers == 1,
 		.listener_users = &s->listener_users,
 		.ready = worker_ready,
+		.wait_for_all = wait_for_all,
 		.ended = worker_ended,
 	};
 	int ret = worker_init(&s->workers[i], &config);
@@ -277,6 +297,14 @@ static bool start_workers(struct server *s)
 			return false;
 	}
 	return true;
+}
+
+static bool listen_all(struct server *s)
+{
+	if (s->shared_listener >= 0 && !listener_listen(&s->options, s->shared_listener))
+		return false;
+	let_them_listen();
+	return wait_ready(s->options.workers);
 }
 
 /* ---- running and ending ---------------------------------------------------------------------- */
@@ -314,18 +342,23 @@ static uint64_t process_cpu_us(void)
 	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
 }
 
-static void print_totals(const struct server *s, unsigned io_wq)
+/* False, with the reason said: they could not be written, if need be after WAIT_MS milliseconds. */
+static bool print_totals(const struct server *s, unsigned io_wq, int wait_ms)
 {
 	struct counters sum = { 0 };
+	FILE *out = output_begin();
 	unsigned i;
 
 	for (i = 0; i < s->options.workers; i++)
 		counters_add(&sum, s->counters[i]);
-	counters_print(stdout, &sum, io_wq);
-	neighbours_print(stdout, &s->neighbours);
-	printf(" cpu_us=%llu", (unsigned long long)process_cpu_us());
-	putchar('\n');
-	fflush(stdout);
+	counters_print(out, &sum, io_wq);
+	neighbours_print(out, &s->neighbours);
+	fprintf(out, " cpu_us=%llu\n", (unsigned long long)process_cpu_us());
+	if (output_end(wait_ms))
+		return true;
+	say("the totals are lost: standard output: %s",
+	    errno == EAGAIN ? "nobody reads it, and it is full" : strerror(errno));
+	return false;
 }
 
 static void stop_workers(struct server *s)
@@ -340,24 +373,23 @@ static void stop_workers(struct server *s)
 	}
 }
 
-/* Serves SIGUSR1 until SIGTERM or SIGINT (true), or until the workers ended (false). */
-static bool wait_for_signal(struct server *s)
+/* The next signal that is not served here: SIGUSR1 is. */
+static enum signal_meaning wait_for_signal(struct server *s)
 {
-	for (;;) {
-		struct signalfd_siginfo info;
-		ssize_t n = read(s->signals, &info, sizeof(info));
+	int meaning;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n != sizeof(info))
-			die("read of a signalfd: %s", strerror(errno));
-		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-			return true;
-		if (info.ssi_signo == SIGUSR1)
-			print_totals(s, io_wq_threads(s));
-		else if (!__atomic_load_n(&running_workers, __ATOMIC_ACQUIRE))
-			return false;
-	}
+	while ((meaning = signals_next(s->signals)) == SIGNAL_TOTALS)
+		print_totals(s, io_wq_threads(s), 0);
+	if (meaning < 0)
+		die("read of a signalfd: %s", strerror(errno));
+	return (enum signal_meaning)meaning;
+}
+
+/* Returns when the server is to end. Anybody may send SIGUSR2: no worker has ended yet. */
+static void wait_for_end(struct server *s)
+{
+	while (wait_for_signal(s) == SIGNAL_WORKERS_ENDED)
+		;
 }
 
 /* Drains; this thread can still be told to end at once. Returns false if it was. */
@@ -367,8 +399,10 @@ static bool drain(struct server *s)
 
 	metrics_drain(&s->metrics);
 	stop_workers(s);
-	if (wait_for_signal(s))
-		return false;
+	while (__atomic_load_n(&running_workers, __ATOMIC_ACQUIRE)) {
+		if (wait_for_signal(s) == SIGNAL_END)
+			return false;
+	}
 	for (i = 0; i < s->options.workers; i++)
 		worker_join(&s->workers[i]);
 	return true;
@@ -378,7 +412,7 @@ int main(int argc, char **argv)
 {
 	struct server s = { .port_holder = -1, .shared_listener = -1 };
 	unsigned io_wq;
-	bool drained;
+	bool drained, printed;
 
 	signals_begin();
 	options_parse(&s.options, argc, argv);
@@ -389,15 +423,16 @@ int main(int argc, char **argv)
 	if (!ballast_open(s.options.open_fds, s.path->uses_pool ? 0 : s.options.max_conns))
 		return EXIT_FAILED;
 	if (!open_sockets(&s) || !start_workers(&s) || !start_metrics(&s) ||
-	    !neighbours_start(&s.neighbours, s.options.neighbours))
+	    !neighbours_start(&s.neighbours, s.options.neighbours) || !listen_all(&s))
 		return EXIT_FAILED;
 	s.own_threads = count_threads(&s);
-	options_print(stdout, &s.options, s.path->name);
-	wait_for_signal(&s);
+	options_print(output_begin(), &s.options, s.path->name);
+	output_end(0);
+	wait_for_end(&s);
 	io_wq = io_wq_threads(&s); /* they end with the workers */
 	drained = drain(&s);
 	neighbours_stop(&s.neighbours);
-	print_totals(&s, io_wq);
+	printed = print_totals(&s, io_wq, LAST_TOTALS_MS);
 	if (!drained) {
 		say("a second signal: ended without waiting for open connections");
 		_exit(EXIT_FAILED); /* the workers are still running: nothing may be taken from them
@@ -407,5 +442,5 @@ int main(int argc, char **argv)
 	neighbours_free(&s.neighbours);
 	free(s.workers);
 	free(s.counters);
-	return ferror(stdout) ? EXIT_FAILED : EXIT_GOOD;
+	return printed ? EXIT_GOOD : EXIT_FAILED;
 }

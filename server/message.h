@@ -2,6 +2,9 @@
 /*
  * What the server says to a person: one line on stderr that names what failed, with which value,
  * why, and what to do. Standard output is for data: the configuration line and the totals.
+ *
+ * Neither is ever waited for while connections are served: what a reader who does not read has left
+ * no room for is dropped.
  */
 #ifndef SERVER_MESSAGE_H
 #define SERVER_MESSAGE_H
@@ -13,12 +16,8 @@
 
 #include "exit_codes.h"
 
-#define say(...)                                                                                   \
-	do {                                                                                       \
-		fputs("accept-server: ", stderr);                                                  \
-		fprintf(stderr, __VA_ARGS__);                                                      \
-		fputc('\n', stderr);                                                               \
-	} while (0)
+/* Writes "accept-server: ", the text and the end of the line, from any thread. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * Whether a line that may be due many times a second is to be said now: once in SAY_AGAIN_MS at
@@ -40,5 +39,14 @@ static inline bool say_again(uint64_t *said_ms, uint64_t now_ms)
 		say(__VA_ARGS__);                                                                  \
 		exit(EXIT_FAILED);                                                                 \
 	} while (0)
+
+/*
+ * For the main thread: what is printed to the file that output_begin() returns goes to standard
+ * output with output_end(), which waits WAIT_MS milliseconds at most for a reader to make room.
+ * output_end() returns whether all of it was written; errno says why not, EAGAIN for want of room.
+ * All memory is there after the first time.
+ */
+FILE *output_begin(void);
+bool output_end(int wait_ms);
 
 #endif

@@ -16,10 +16,16 @@
 #include "message.h"
 
 enum {
-	CLIENTS = 16,	  /* at once; more wait in the queue */
-	LINGER_MS = 2000, /* for the end of the client's stream */
-	LOOK_MS = 100,	  /* at time limits, and whether there are descriptors again */
+	CLIENTS = 16, /* at once; more wait in the queue */
+	QUEUE = 16,
+	PLACES = CLIENTS + QUEUE + 1, /* a drain takes all; the kernel queues one more than asked */
+	LINGER_MS = 2000,	      /* for the end of the client's stream */
+	END_MS = 1000,		      /* for all who are being answered when the server ends */
+	LOOK_MS = 100,		      /* at time limits, and whether there are descriptors again */
 };
+
+/* What is waited for, by place in the array for poll(). */
+enum { LISTENER, WAKE, FIRST_CLIENT, POLLS = FIRST_CLIENT + PLACES };
 
 enum client_state { CLIENT_NONE, CLIENT_RECEIVING, CLIENT_SENDING, CLIENT_LINGERING };
 
@@ -36,7 +42,8 @@ struct client {
 struct loop {
 	struct metrics *m;
 	bool draining;
-	struct client clients[CLIENTS];
+	uint64_t end_ms; /* when those that are left are cut off; 0: not yet told to end */
+	struct client clients[PLACES];
 };
 
 int metrics_open(unsigned port)
@@ -51,7 +58,7 @@ int metrics_open(unsigned port)
 
 	if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) &&
 	    !setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) &&
-	    !bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, 16))
+	    !bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, QUEUE))
 		return fd;
 	say("--metrics-port %u: %s", port, strerror(errno));
 	if (fd >= 0)
@@ -191,9 +198,9 @@ static void client_time_out(const struct metrics *m, struct client *c)
 
 static struct client *free_client(struct loop *l)
 {
-	unsigned i;
+	unsigned i, places = l->draining ? PLACES : CLIENTS;
 
-	for (i = 0; i < CLIENTS; i++) {
+	for (i = 0; i < places; i++) {
 		if (l->clients[i].state == CLIENT_NONE)
 			return &l->clients[i];
 	}
@@ -217,6 +224,7 @@ static bool accept_client(struct loop *l)
 
 static void stop_listening(struct loop *l)
 {
+	l->draining = true;
 	while (accept_client(l))
 		;
 	close(l->m->listener);
@@ -227,64 +235,97 @@ static void serve(struct loop *l, const struct pollfd *polls)
 {
 	unsigned i;
 
-	for (i = 0; i < CLIENTS; i++) {
+	for (i = 0; i < PLACES; i++) {
 		struct client *c = &l->clients[i];
 
-		if (c->state == CLIENT_NONE || !polls[i].revents)
+		if (c->state == CLIENT_NONE || !polls[FIRST_CLIENT + i].revents)
 			continue;
 		if (c->state == CLIENT_SENDING)
 			client_send(c);
 		else
 			client_receive(l->m, c);
 	}
-	for (i = 0; i < CLIENTS; i++) {
+	for (i = 0; i < PLACES; i++) {
 		if (l->clients[i].state != CLIENT_NONE && now_ms() >= l->clients[i].end_ms)
 			client_time_out(l->m, &l->clients[i]);
 	}
 }
 
-/* The listener's readiness is looked at LOOK_MS later if it could not be used: no spin. */
-static bool wait_for_any(struct loop *l, struct pollfd *polls, bool pause)
+/*
+ * The listener's readiness is looked at LOOK_MS later if it could not be used: no spin. Where poll()
+ * fails, since there are more than RLIMIT_NOFILE now allows, all are taken to be ready after that.
+ */
+static void wait_for_any(struct loop *l, struct pollfd *polls, bool pause)
 {
 	bool listens = l->m->listener >= 0 && !pause && free_client(l);
-	bool timed = pause;
+	unsigned i, n = FIRST_CLIENT; /* behind the last that is in use */
 	eventfd_t ignored;
+
+	polls[LISTENER] = (struct pollfd){ .fd = listens ? l->m->listener : -1, .events = POLLIN };
+	polls[WAKE] = (struct pollfd){ .fd = l->m->wake, .events = POLLIN };
+	for (i = 0; i < PLACES; i++) {
+		const struct client *c = &l->clients[i];
+		struct pollfd *p = &polls[FIRST_CLIENT + i];
+
+		*p = (struct pollfd){ .fd = c->state == CLIENT_NONE ? -1 : c->fd };
+		p->events = c->state == CLIENT_SENDING ? POLLOUT : POLLIN;
+		if (c->state != CLIENT_NONE)
+			n = FIRST_CLIENT + i + 1;
+	}
+	if (poll(polls, n, pause || n > FIRST_CLIENT ? LOOK_MS : -1) < 0) {
+		poll(NULL, 0, LOOK_MS);
+		for (i = 0; i < n; i++)
+			polls[i].revents = polls[i].events;
+	}
+	if (polls[WAKE].revents)
+		eventfd_read(l->m->wake, &ignored);
+}
+
+/* Whether somebody is still to be answered; who has sent nothing yet counts if SILENT_ONES do. */
+static bool has_clients(const struct loop *l, bool silent_ones)
+{
 	unsigned i;
 
-	for (i = 0; i < CLIENTS; i++) {
+	for (i = 0; i < PLACES; i++) {
 		const struct client *c = &l->clients[i];
 
-		timed |= c->state != CLIENT_NONE;
-		polls[i].fd = c->state == CLIENT_NONE ? -1 : c->fd;
-		polls[i].events = c->state == CLIENT_SENDING ? POLLOUT : POLLIN;
+		if (c->state != CLIENT_NONE &&
+		    (silent_ones || c->state != CLIENT_RECEIVING || c->http.started))
+			return true;
 	}
-	polls[CLIENTS] = (struct pollfd){ .fd = listens ? l->m->listener : -1, .events = POLLIN };
-	polls[CLIENTS + 1] = (struct pollfd){ .fd = l->m->wake, .events = POLLIN };
-	if (poll(polls, CLIENTS + 2, timed ? LOOK_MS : -1) < 0)
-		return false; /* EINTR, or out of memory: looked at again */
-	if (polls[CLIENTS + 1].revents)
-		eventfd_read(l->m->wake, &ignored);
-	return true;
+	return false;
+}
+
+/*
+ * Told to end, it answers for END_MS at most. Of those that have been accepted in this very pass it
+ * is not known yet whether they have sent something.
+ */
+static bool is_over(struct loop *l)
+{
+	bool first = !l->end_ms;
+
+	if (!__atomic_load_n(&l->m->end, __ATOMIC_ACQUIRE))
+		return false;
+	if (first)
+		l->end_ms = now_ms() + END_MS;
+	return !has_clients(l, first) || now_ms() >= l->end_ms;
 }
 
 static void *metrics_main(void *arg)
 {
 	struct loop l = { .m = arg };
-	struct pollfd polls[CLIENTS + 2] = { 0 };
+	struct pollfd polls[POLLS] = { 0 };
 	bool pause = false;
 	unsigned i;
 
-	while (!__atomic_load_n(&l.m->end, __ATOMIC_ACQUIRE)) {
-		if (!wait_for_any(&l, polls, pause)) {
-			poll(NULL, 0, LOOK_MS);
-			continue;
-		}
+	do {
+		wait_for_any(&l, polls, pause);
 		serve(&l, polls);
-		pause = polls[CLIENTS].revents && !accept_client(&l);
+		pause = l.m->listener >= 0 && polls[LISTENER].revents && !accept_client(&l);
 		if (l.m->listener >= 0 && __atomic_load_n(&l.m->drain, __ATOMIC_ACQUIRE))
 			stop_listening(&l);
-	}
-	for (i = 0; i < CLIENTS; i++) {
+	} while (!is_over(&l));
+	for (i = 0; i < PLACES; i++) {
 		if (l.clients[i].state != CLIENT_NONE)
 			client_end(&l.clients[i]);
 	}
@@ -301,7 +342,7 @@ bool metrics_start(struct metrics *m, int listener, const struct options *option
 		.blocks = blocks,
 		.n = n,
 		.listener = listener,
-		.wake = eventfd(0, EFD_CLOEXEC),
+		.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.started_s = (uint64_t)time(NULL),
 	};
 	ret = m->wake < 0 ? errno : pthread_create(&m->thread, NULL, metrics_main, m);

@@ -247,8 +247,8 @@ static void print_help(void)
 	printf("  %-18s this text\n  %-18s the version\n", "--help", "--version");
 	printf("\nCounts take k, M and G, sizes K, M and G; times need a unit: us, ms, s, m or h.\n"
 	       "The first line of output states the configuration, once every worker listens.\n"
-	       "SIGUSR1 prints the totals. SIGTERM and SIGINT drain, print the totals and end;\n"
-	       "a second one ends at once.\n"
+	       "SIGUSR1 prints the totals. SIGTERM, SIGINT and SIGQUIT drain, print the totals and end;\n"
+	       "a second one ends at once. SIGHUP, SIGXCPU and SIGPWR drain, too.\n"
 	       "Exit codes: " EXIT_CODES_HELP ".\n");
 }
 
@@ -345,5 +345,4 @@ void options_print(FILE *out, const struct options *o, const char *path)
 		o->limits.header, (unsigned long long)o->limits.body);
 	fprintf(out, " metrics-port=%u open-fds=%u neighbours=%u pid=%d\n", o->metrics_port,
 		o->open_fds, o->neighbours, (int)getpid());
-	fflush(out);
 }

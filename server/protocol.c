@@ -33,9 +33,10 @@ static void carry_drop(struct conn *c)
 	c->carry = NULL;
 }
 
-static void answer(struct protocol *p, struct conn *c)
+/* CLOSE: it is the last one in any case. */
+static void answer(struct protocol *p, struct conn *c, bool close)
 {
-	struct http_answer a = http_answer(&c->http, p->draining);
+	struct http_answer a = http_answer(&c->http, p->draining || close);
 
 	if (c->http.status == 200)
 		count(p->counters->requests);
@@ -57,37 +58,48 @@ void protocol_refuse(struct conn *c)
 	c->last = c->linger = true;
 }
 
-/* Reads one request at most: one answer is sent at a time, which is all the back-pressure needed.
+static int echo_received(struct protocol *p, struct conn *c, const char *data, uint32_t len)
+{
+	c->carry = carry_new(data, len);
+	if (!c->carry) {
+		count(p->counters->no_memory);
+		return -ENOMEM;
+	}
+	c->out = c->carry->data;
+	c->out_len = len;
+	return 0;
+}
+
+/*
+ * Reads one request at most: one answer is sent at a time, which is all the back-pressure needed.
+ * What stands behind it is kept; if there is no memory for that, this answer is the last one.
  */
-static uint32_t http_received(struct protocol *p, struct conn *c, const char *data, uint32_t len)
+static void http_received(struct protocol *p, struct conn *c, const char *data, uint32_t len)
 {
 	uint32_t used = (uint32_t)http_parse(&c->http, &p->options->limits, data, len);
+	bool more = used < len;
 
-	if (c->http.status)
-		answer(p, c);
-	return used;
+	if (!c->http.status)
+		return;
+	if (more)
+		c->carry = carry_new(data + used, len - used);
+	if (more && !c->carry) {
+		count(p->counters->no_memory);
+		if (c->http.status == 100)
+			c->http.status = 503; /* a part of the body is lost */
+	}
+	answer(p, c, more && !c->carry);
+	c->linger |= c->last && more;
+	if (c->last)
+		carry_drop(c);
 }
 
 int protocol_received(struct protocol *p, struct conn *c, const char *data, uint32_t len)
 {
-	uint32_t used;
-
 	count_add(p->counters->bytes_in, len);
-	if (p->options->protocol == PROTOCOL_ECHO) {
-		c->carry = carry_new(data, len);
-		if (!c->carry)
-			return -ENOMEM;
-		c->out = c->carry->data;
-		c->out_len = len;
-		return 0;
-	}
-	used = http_received(p, c, data, len);
-	c->linger |= c->last && used < len;
-	if (used < len && !c->last) {
-		c->carry = carry_new(data + used, len - used);
-		if (!c->carry)
-			return -ENOMEM;
-	}
+	if (p->options->protocol == PROTOCOL_ECHO)
+		return echo_received(p, c, data, len);
+	http_received(p, c, data, len);
 	return 0;
 }
 
@@ -103,7 +115,10 @@ void protocol_sent(struct protocol *p, struct conn *c)
 		carry_drop(c);
 		return;
 	}
-	carry->at += http_received(p, c, carry->data + carry->at, carry->len - carry->at);
+	carry->at += (uint32_t)http_parse(&c->http, &p->options->limits, carry->data + carry->at,
+					  carry->len - carry->at);
+	if (c->http.status)
+		answer(p, c, false);
 	c->linger |= c->last && carry->at < carry->len;
 	if (carry->at == carry->len || c->last)
 		carry_drop(c);
@@ -119,5 +134,5 @@ void protocol_timed_out(struct protocol *p, struct conn *c)
 	if (protocol_idle(p, c))
 		return;
 	c->http.status = 408;
-	answer(p, c);
+	answer(p, c, false);
 }

@@ -30,7 +30,11 @@ void protocol_init(struct protocol *p, const struct options *options, struct cou
 /* From here on every answer is the last one of its connection. */
 void protocol_drain(struct protocol *p);
 
-/* Takes the LEN bytes at DATA, which need not stay. Returns 0, or -ENOMEM: close the connection. */
+/*
+ * Takes the LEN bytes at DATA, which need not stay. Returns 0, or -ENOMEM: close the connection.
+ * That is for echo alone; an HTTP request is answered, and those behind it are dropped with the
+ * connection if there is no memory to keep them.
+ */
 int protocol_received(struct protocol *p, struct conn *c, const char *data, uint32_t len);
 
 /* Makes the answer of C say that the server is full. */

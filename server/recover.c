@@ -67,8 +67,9 @@ static bool is_lost(struct worker *w, const struct conn *c)
 	case CONN_FREE:
 		return false;
 	case CONN_OPENING:
+		return c->limit != LIMIT_OPENING; /* an INSTALL does not wait for anything */
 	case CONN_RETIRING:
-		return true; /* neither an INSTALL nor a close waits for anything */
+		return true; /* nor does a close */
 	case CONN_RECEIVING: /* perhaps behind a DUP, should io-wq have that */
 		return !cancel_if_in_flight(w, OP_RECV, c) && !cancel_if_in_flight(w, OP_OPEN, c);
 	case CONN_SENDING:

@@ -38,8 +38,8 @@ enum verdict {
 	X(ACCEPT, "accept", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, WAIT)                           \
 	/* The listener is readable (accept4, dup3). */                                             \
 	X(LISTEN, "poll of the listener", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, WAIT)             \
-	/* INSTALL or DUP gives a connection its fd. EBADF: RLIMIT_NOFILE was lowered, perhaps. */  \
-	X(OPEN, "open", END, END, END, END, END, END, END)                                          \
+	/* INSTALL, DUP or dup3 gives a connection its fd. */                                       \
+	X(OPEN, "open", WAIT, WAIT, WAIT, WAIT, END, END, END)                                      \
 	/* The slot is given up, the connection goes on as an fd. */                                \
 	X(CLOSE_SLOT, "close of a slot", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN)           \
 	X(RECV, "receive", AGAIN, AGAIN, AGAIN, END, END, FATAL, END)                               \

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "message.h"
@@ -128,16 +129,15 @@ void ring_free(struct ring *r)
 	memset(r, 0, sizeof(*r));
 }
 
-int ring_make_slots(struct ring *r, uint32_t wanted, uint32_t least)
+int ring_make_slots(struct ring *r, uint32_t wanted)
 {
-	int ret = io_uring_register_files_sparse(&r->uring, wanted);
+	struct rlimit limit;
 
+	/* RLIMIT_NOFILE bounds a ring's table too. */
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < wanted)
+		wanted = (uint32_t)limit.rlim_cur;
 	r->slots = wanted;
-	if (ret == -EMFILE) { /* RLIMIT_NOFILE bounds a ring's table too */
-		r->slots = least;
-		ret = io_uring_register_files_sparse(&r->uring, least);
-	}
-	return ret;
+	return io_uring_register_files_sparse(&r->uring, wanted);
 }
 
 void ring_on_shortage(struct ring *r, void (*shortage)(void *owner), void *owner)

@@ -89,10 +89,10 @@ int ring_init(struct ring *r, unsigned cq_entries, const struct options *options
 void ring_free(struct ring *r);
 
 /*
- * Makes a table of WANTED slots, all empty, for accepts to fill; where a limit does not allow that
- * many, of LEAST. Returns 0 or a negative errno.
+ * Makes a table of WANTED slots, all empty, for accepts to fill, or of as many as RLIMIT_NOFILE
+ * allows. Returns 0 or a negative errno.
  */
-int ring_make_slots(struct ring *r, uint32_t wanted, uint32_t least);
+int ring_make_slots(struct ring *r, uint32_t wanted);
 
 /* SHORTAGE is called whenever the kernel has no memory for a submission, before it is repeated. */
 void ring_on_shortage(struct ring *r, void (*shortage)(void *owner), void *owner);

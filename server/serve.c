@@ -245,8 +245,6 @@ void serve_received(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 					(uint32_t)cqe->res);
 	if (has_buffer)
 		ring_buffer_return(&w->ring, id);
-	if (ret)
-		count(w->counters.no_memory);
 	if (ret || !cqe->res || (c->state == CONN_LINGERING && c->overdue != LIMIT_NONE))
 		retire(w, c);
 	else if (c->state == CONN_LINGERING)

@@ -1,34 +1,73 @@
 /* SPDX-License-Identifier: MIT */
 #include "signals.h"
 
+#include <errno.h>
 #include <signal.h>
-#include <stddef.h>
+#include <stdbool.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
+static const struct {
+	int number;
+	enum signal_meaning meaning;
+} signals[] = {
+	/* clang-format off */
+	{ SIGTERM, SIGNAL_END },
+	{ SIGINT, SIGNAL_END },
+	{ SIGQUIT, SIGNAL_END },
+	{ SIGHUP, SIGNAL_DRAIN },  /* the terminal is gone */
+	{ SIGXCPU, SIGNAL_DRAIN }, /* RLIMIT_CPU has been reached; it comes every second */
+	{ SIGPWR, SIGNAL_DRAIN },
+	{ SIGUSR1, SIGNAL_TOTALS },
+	{ SIGUSR2, SIGNAL_WORKERS_ENDED },
+	{ SIGPIPE, SIGNAL_IGNORED },
+	{ SIGXFSZ, SIGNAL_IGNORED },
+	{ SIGALRM, SIGNAL_IGNORED },
+	{ SIGVTALRM, SIGNAL_IGNORED },
+	{ SIGPROF, SIGNAL_IGNORED },
+	{ SIGIO, SIGNAL_IGNORED },
+	{ SIGSTKFLT, SIGNAL_IGNORED },
+	{ SIGCHLD, SIGNAL_DEFAULT },
+	/* clang-format on */
+};
+
+enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
+
+static bool under_nohup;
+
+/* What is waited for is blocked; a blocked signal is not dropped even if it is ignored. */
 static sigset_t waited_for(void)
 {
 	sigset_t set;
+	unsigned i;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGUSR2);
+	for (i = 0; i < SIGNALS; i++) {
+		if (signals[i].meaning < SIGNAL_IGNORED &&
+		    !(signals[i].number == SIGHUP && under_nohup))
+			sigaddset(&set, signals[i].number);
+	}
 	return set;
 }
 
 void signals_begin(void)
 {
-	sigset_t set = waited_for();
+	struct sigaction hangup;
+	sigset_t set;
+	unsigned i;
+	int number;
 
+	under_nohup = !sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler == SIG_IGN;
+	set = waited_for();
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGUSR1, SIG_DFL);
-	signal(SIGUSR2, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
+	for (i = 0; i < SIGNALS; i++) {
+		bool ignored = signals[i].meaning == SIGNAL_IGNORED ||
+			       (signals[i].number == SIGHUP && under_nohup);
+
+		signal(signals[i].number, ignored ? SIG_IGN : SIG_DFL);
+	}
+	for (number = SIGRTMIN; number <= SIGRTMAX; number++)
+		signal(number, SIG_IGN);
 }
 
 int signals_open(void)
@@ -36,4 +75,18 @@ int signals_open(void)
 	sigset_t set = waited_for();
 
 	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+int signals_next(int fd)
+{
+	struct signalfd_siginfo info;
+	unsigned i;
+
+	while (read(fd, &info, sizeof(info)) != sizeof(info)) {
+		if (errno != EINTR)
+			return -1;
+	}
+	for (i = 0; (uint32_t)signals[i].number != info.ssi_signo; i++)
+		;
+	return (int)signals[i].meaning;
 }

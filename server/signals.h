@@ -1,20 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the server does about signals, independent of its parent: a signal that the parent has
- * blocked or ignored would stay so across exec.
+ * blocked or ignored would stay so across exec. The one exception is SIGHUP, which stays ignored
+ * under nohup(1).
  */
 #ifndef SERVER_SIGNALS_H
 #define SERVER_SIGNALS_H
 
+enum signal_meaning {
+	SIGNAL_END,	      /* drain; at once, if it drains already: SIGTERM, SIGINT, SIGQUIT */
+	SIGNAL_DRAIN,	      /* drain: SIGHUP, SIGXCPU, SIGPWR */
+	SIGNAL_TOTALS,	      /* print the totals: SIGUSR1 */
+	SIGNAL_WORKERS_ENDED, /* from the last worker to end: SIGUSR2 */
+	SIGNAL_IGNORED,
+	SIGNAL_DEFAULT,
+};
+
 /*
- * The first thing in main(). From here on SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 (by which the last
- * worker says that it has ended) are blocked, and so in every thread, until they are read from
- * signals_open(). A peer that is gone (SIGPIPE) and a log that has reached its limit (SIGXFSZ) make
- * a write fail, and end nothing.
+ * The first thing in main(). From here on the signals that mean something are blocked, and so in
+ * every thread, until they are read by signals_next(). All others that would end the process are
+ * ignored: a peer that is gone (SIGPIPE) and a log that has reached its limit (SIGXFSZ) make a
+ * write fail, and end nothing. Only those that a fault of the program raises, and SIGABRT, which
+ * asks for a core dump, do what they do by default.
  */
 void signals_begin(void);
 
-/* A signalfd that the four are read from. Returns it, or -1 with errno. */
+/* A signalfd for signals_next(). Returns it, or -1 with errno. */
 int signals_open(void);
+
+/* Waits for the next signal that means something. Returns its meaning, or -1 with errno. */
+int signals_next(int fd);
 
 #endif

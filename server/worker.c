@@ -121,8 +121,8 @@ static void loop(struct worker *w)
 
 enum {
 	/*
-	 * Room in the slot table beyond max_conns: a multishot accept empties the queue in one go,
-	 * and a connection that finds no slot is closed by the kernel.
+	 * Room in the slot table beyond the connections: what is accepted while the closes of
+	 * others are under way. A connection that finds no slot is closed by the kernel.
 	 */
 	SPARE_SLOTS = 1024,
 	LINGER_MS = 2000,
@@ -210,7 +210,7 @@ static bool open_ring(struct worker *w)
 	io_uring_register_iowq_max_workers(&w->ring.uring, (unsigned[]){ 2, 2 });
 	if (!w->config.path->accepts_slots)
 		return true;
-	ret = ring_make_slots(&w->ring, max_conns + SPARE_CONNS + SPARE_SLOTS, max_conns);
+	ret = ring_make_slots(&w->ring, max_conns + spare_conns(w->config.options) + SPARE_SLOTS);
 	return ret >= 0 ||
 	       fail(w, "registering slots", -ret, "see ulimit -n, or lower --max-conns");
 }
@@ -219,12 +219,11 @@ static bool open_conns(struct worker *w)
 {
 	const struct options *o = w->config.options;
 	const uint64_t limit_ms[CONN_LIMITS] = {
-		[LIMIT_IDLE] = o->idle_timeout_ms,
-		[LIMIT_REQUEST] = o->request_timeout_ms,
-		[LIMIT_LINGER] = LINGER_MS,
-		[LIMIT_DRAIN] = 0,
+		[LIMIT_IDLE] = o->idle_timeout_ms, [LIMIT_REQUEST] = o->request_timeout_ms,
+		[LIMIT_LINGER] = LINGER_MS,	   [LIMIT_DRAIN] = 0,
+		[LIMIT_OPENING] = TICK_MS,
 	};
-	int ret = conn_table_init(&w->conns, w->config.max_conns, SPARE_CONNS, limit_ms,
+	int ret = conn_table_init(&w->conns, w->config.max_conns, spare_conns(o), limit_ms,
 				  &w->counters);
 
 	return !ret || fail(w, "the table of connections", -ret, "lower --max-conns");
@@ -250,6 +249,11 @@ static void *thread_main(void *arg)
 	bool ok = set_up(w);
 
 	w->config.ready(ok);
+	if (ok) {
+		w->config.wait_for_all();
+		ok = acceptor_listen(w);
+		w->config.ready(ok);
+	}
 	if (!ok)
 		return NULL; /* the process ends */
 	if (path->run)

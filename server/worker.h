@@ -37,8 +37,13 @@ struct worker_config {
 	unsigned
 		listener_tag; /* 0 if this worker's sockets cannot be told from others' (listener.h) */
 	unsigned *listener_users; /* how many workers still use the shared listener */
-	/* Called by the worker once: it listens, or, with OK false, has said why it cannot. */
+	/*
+	 * Called by the worker when it has all it needs, and again when it listens; or, with OK
+	 * false, when it has said why it cannot. Between the two it calls wait_for_all(), which
+	 * returns when every worker may listen.
+	 */
 	void (*ready)(bool ok);
+	void (*wait_for_all)(void);
 	/* Called by the worker when it has drained and has given up all that it held. */
 	void (*ended)(void);
 };
@@ -57,8 +62,14 @@ struct worker {
 	struct counters counters;
 };
 
-/* Connections of a worker that can be told at the same time that the server is full. */
-enum { SPARE_CONNS = 1024 };
+/*
+ * Connections of a worker that can be told at the same time that the server is full: as many as its
+ * queue may hold, which one burst of a multishot accept can take.
+ */
+static inline uint32_t spare_conns(const struct options *options)
+{
+	return options->backlog;
+}
 
 /*
  * For the main thread. Each worker is initialised, started, and, once it is ready, stopped and

@@ -47,11 +47,10 @@ struct accept_path {
 	void (*run)(struct worker *w);
 
 	/*
-	 * Starts accepting by an OP_ACCEPT or OP_LISTEN. In a drain it takes what is queued and
-	 * does not wait: the accept fails with EAGAIN when that was all. Returns whether a request
-	 * is in flight; if not, it has done all that at once.
+	 * Starts accepting by an OP_ACCEPT or OP_LISTEN. In a drain that takes what is queued and
+	 * does not wait: the accept fails with EAGAIN when that was all.
 	 */
-	bool (*arm)(struct worker *w);
+	void (*arm)(struct worker *w);
 
 	/* OP_LISTEN: the listener is readable. */
 	void (*readable)(struct worker *w);

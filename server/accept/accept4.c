@@ -15,10 +15,9 @@
 
 void accept4_batch(struct worker *w, int flags, void (*take)(struct worker *w, int fd))
 {
-	unsigned most = w->drain.active ? UINT32_MAX : w->config.options->accept_batch;
 	unsigned i;
 
-	for (i = 0; i < most; i++) {
+	for (i = 0; i < w->config.options->accept_batch; i++) {
 		int fd, error;
 
 		acceptor_check_full(w);
@@ -43,19 +42,19 @@ void accept4_readable(struct worker *w)
 	accept4_batch(w, 0, acceptor_accepted);
 }
 
-bool accept4_arm(struct worker *w)
+void accept4_arm(struct worker *w)
 {
-	if (w->drain.active) {
-		accept4_readable(w);
-		return false;
-	}
+	struct io_uring_sqe *sqe = ring_request(&w->ring, OP_LISTEN, w->ring.epoch);
+
 	/*
 	 * A single-shot poll looks at the queue when it is armed, so a batch that left something
-	 * behind is called again at once and nothing has to be remembered.
+	 * behind is called again at once and nothing has to be remembered. A drain must not wait: a
+	 * batch in every pass, until accept4 says that the queue is empty.
 	 */
-	io_uring_prep_poll_add(ring_request(&w->ring, OP_LISTEN, w->ring.epoch),
-			       w->acceptor.listener, POLLIN);
-	return true;
+	if (w->drain.active)
+		io_uring_prep_nop(sqe);
+	else
+		io_uring_prep_poll_add(sqe, w->acceptor.listener, POLLIN);
 }
 
 static void accepted(struct worker *w, struct conn *c, int fd)

@@ -13,7 +13,7 @@
 #include "accept/shared.h"
 #include "serve.h"
 
-bool direct_arm(struct worker *w)
+void direct_arm(struct worker *w)
 {
 	struct io_uring_sqe *sqe = ring_request(&w->ring, OP_ACCEPT, w->ring.epoch);
 
@@ -26,7 +26,6 @@ bool direct_arm(struct worker *w)
 	} else {
 		io_uring_prep_multishot_accept_direct(sqe, w->acceptor.listener, NULL, NULL, 0);
 	}
-	return true;
 }
 
 static void accepted(struct worker *w, struct conn *c, int slot)

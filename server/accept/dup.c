@@ -56,7 +56,7 @@ static void count_error(struct counters *n, int error)
 		count(n->dup_ecanceled);
 }
 
-/* The DUP has failed. Another number may do; if not, the connection cannot be served. */
+/* The DUP has failed. Another number may do. */
 static void opened(struct worker *w, struct conn *c, int res)
 {
 	count_error(&w->counters, res);
@@ -65,9 +65,7 @@ static void opened(struct worker *w, struct conn *c, int res)
 		chain(w, c);
 		return;
 	}
-	serve_release(w, c->slot);
-	c->slot = -1;
-	conn_end(&w->conns, c);
+	acceptor_open_failed(w, c, res);
 }
 
 /* The DUP has worked, the close of the slot has not; the receive behind it was dropped. */

@@ -19,12 +19,16 @@ static void accepted(struct worker *w, struct conn *c, int fd)
 {
 	c->fd = park_take(w);
 	if (dup3(fd, c->fd, O_CLOEXEC) < 0) {
+		int error = errno;
+
 		count(w->counters.dup_errors);
-		if (errno == EBUSY)
+		if (error == EBUSY)
 			count(w->counters.dup_ebusy);
-		close(fd);
+		else if (error == EBADF)
+			count(w->counters.dup_ebadf);
 		park_give_back(w, c);
-		conn_end(&w->conns, c);
+		c->fd = fd;
+		acceptor_open_failed(w, c, -error);
 		return;
 	}
 	close(fd);

@@ -21,7 +21,12 @@
 #include "message.h"
 #include "serve.h"
 
-enum { EVENTS = 512, READ_SIZE = 16384 };
+enum {
+	EVENTS = 512,
+	READ_SIZE = 16384,
+	/* What a socket can hold, by net.ipv4.tcp_rmem: beyond that, bytes have come too late. */
+	LAST_RECEIVES = 8 * 1024 * 1024 / READ_SIZE,
+};
 
 /* epoll_event.data of what is not a connection; a connection's is its id. */
 static const uint64_t listener_event = UINT64_MAX, wake_event = UINT64_MAX - 1;
@@ -29,20 +34,29 @@ static const uint64_t listener_event = UINT64_MAX, wake_event = UINT64_MAX - 1;
 struct loop {
 	struct worker *w;
 	int epoll;
-	bool listening; /* the listener is watched */
+	bool watched;	/* the listener is in the interest list */
+	bool listening; /* and events of it are wanted */
+	bool unwatched; /* some connection had no room in it */
 	char *buffer;
 };
 
-static void watch(struct loop *l, struct conn *c, uint32_t events)
+static void watch(struct loop *l, struct conn *c)
 {
 	struct worker *w = l->w;
-	struct epoll_event event = { .events = events, .data.u64 = c->id };
+	struct epoll_event event = { .data.u64 = c->id };
 
-	/* Out of memory or of fs.epoll.max_user_watches: its time limit ends the connection. */
-	if (epoll_ctl(l->epoll, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event))
-		count(w->counters.no_memory);
-	else
+	event.events = c->state == CONN_SENDING ? EPOLLOUT : EPOLLIN | EPOLLRDHUP;
+
+	if (!epoll_ctl(l->epoll, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event)) {
 		c->watched = true;
+		return;
+	}
+	/*
+	 * Out of memory, or of fs.epoll.max_user_watches, which a user's processes share: none is
+	 * accepted until this one is watched.
+	 */
+	l->unwatched = true;
+	acceptor_failed(w, -errno);
 }
 
 /* Also takes it out of the interest list: nobody else has a descriptor of this socket. */
@@ -59,9 +73,9 @@ static void wait_readable(struct loop *l, struct conn *c)
 	bool was_sending = c->state == CONN_SENDING;
 
 	serve_limit_receive(l->w, c);
-	if (!c->watched || was_sending)
-		watch(l, c, EPOLLIN | EPOLLRDHUP);
 	c->state = CONN_RECEIVING;
+	if (!c->watched || was_sending)
+		watch(l, c);
 }
 
 static void wait_writable(struct loop *l, struct conn *c)
@@ -71,16 +85,16 @@ static void wait_writable(struct loop *l, struct conn *c)
 		conn_set_limit(&l->w->conns, c, LIMIT_REQUEST, l->w->clock.now_ms);
 	if (c->state == CONN_SENDING)
 		return;
-	watch(l, c, EPOLLOUT);
 	c->state = CONN_SENDING;
+	watch(l, c);
 }
 
 static void linger(struct loop *l, struct conn *c)
 {
 	shutdown(c->fd, SHUT_WR);
 	conn_set_limit(&l->w->conns, c, LIMIT_LINGER, l->w->clock.now_ms);
-	watch(l, c, EPOLLIN | EPOLLRDHUP);
 	c->state = CONN_LINGERING;
+	watch(l, c);
 }
 
 /* What a failed system call means: as for the request that would do the same. */
@@ -148,7 +162,6 @@ static bool receive(struct loop *l, struct conn *c)
 		return true;
 	c->more = n == READ_SIZE;
 	if (protocol_received(&w->protocol, c, l->buffer, (uint32_t)n)) {
-		count(w->counters.no_memory);
 		end(l, c);
 		return true;
 	}
@@ -195,16 +208,22 @@ static void accept_some(struct worker *w)
 
 static void watch_listener(struct loop *l, bool on)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = listener_event };
-	const struct worker *w = l->w;
+	struct epoll_event event = { .events = on ? EPOLLIN : 0, .data.u64 = listener_event };
+	struct worker *w = l->w;
+	/* With one listener for all workers, wake just one of them for a connection. */
+	bool exclusive = w->acceptor.listener == w->config.shared_listener;
+	int op = !l->watched ? EPOLL_CTL_ADD : exclusive ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
 
 	if (on == l->listening || w->acceptor.listener < 0)
 		return;
-	/* With one listener for all workers, wake just one of them for a connection. */
-	if (w->acceptor.listener == w->config.shared_listener)
+	if (exclusive)
 		event.events |= EPOLLEXCLUSIVE;
-	if (epoll_ctl(l->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, w->acceptor.listener, &event))
-		die("epoll_ctl on the listener: %s", strerror(errno));
+	if (epoll_ctl(l->epoll, op, w->acceptor.listener, &event)) {
+		acceptor_failed(w, -errno); /* as in watch() */
+		return;
+	}
+	/* What is exclusive cannot be modified. The other stays, for its place may be wanted. */
+	l->watched = op != EPOLL_CTL_DEL;
 	l->listening = on;
 }
 
@@ -228,11 +247,13 @@ static void update_listener(struct loop *l)
 static bool last_try(struct loop *l, struct conn *c)
 {
 	uint64_t id = c->id;
+	unsigned i;
 
 	if (c->state == CONN_SENDING)
 		send_answers(l, c);
-	while (c->id == id && c->state == CONN_RECEIVING && c->overdue != LIMIT_NONE &&
-	       receive(l, c))
+	for (i = 0; i < LAST_RECEIVES && c->id == id && c->state == CONN_RECEIVING &&
+		    c->overdue != LIMIT_NONE && receive(l, c);
+	     i++)
 		;
 	return c->id == id && c->overdue != LIMIT_NONE;
 }
@@ -255,6 +276,21 @@ static void expire(struct loop *l)
 			linger(l, c); /* its last answer may still be on the way */
 		else
 			end(l, c);
+	}
+}
+
+/* Tries again what watch() could not do. */
+static void watch_again(struct loop *l)
+{
+	struct conn_table *conns = &l->w->conns;
+	uint32_t i;
+
+	l->unwatched = false;
+	for (i = 0; i < conns->capacity && !l->unwatched; i++) {
+		struct conn *c = &conns->conns[i];
+
+		if (c->state != CONN_FREE && !c->watched)
+			watch(l, c);
 	}
 }
 
@@ -321,6 +357,16 @@ static void free_loop(struct worker *w)
 	w->path_state = NULL;
 }
 
+/* A drain that has taken a batch of what is queued looks for more at once. */
+static int longest_wait_ms(const struct loop *l)
+{
+	const struct worker *w = l->w;
+
+	if (w->drain.active && acceptor_may_accept(w))
+		return 0;
+	return conn_table_empty(&w->conns) && !w->drain.active && l->listening ? -1 : TICK_MS;
+}
+
 static void run(struct worker *w)
 {
 	struct loop *l = w->path_state;
@@ -329,14 +375,12 @@ static void run(struct worker *w)
 
 	clock_init(w);
 	for (;;) {
-		bool timed;
 		int i, n;
 
 		update_listener(l);
 		if (drain_is_over(w))
 			break;
-		timed = !conn_table_empty(&w->conns) || w->drain.active || !l->listening;
-		n = epoll_wait(l->epoll, events, EVENTS, timed ? TICK_MS : -1);
+		n = epoll_wait(l->epoll, events, EVENTS, longest_wait_ms(l));
 		if (n < 0 && errno != EINTR)
 			die("epoll_wait: %s", strerror(errno));
 		clock_update(w);
@@ -345,6 +389,8 @@ static void run(struct worker *w)
 		if (w->clock.now_ms - ticked_ms >= TICK_MS) {
 			ticked_ms = w->clock.now_ms;
 			expire(l);
+			if (l->unwatched)
+				watch_again(l);
 		}
 		count(w->counters.passes);
 		count_add(w->counters.completions, n > 0 ? n : 0);

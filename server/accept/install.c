@@ -18,16 +18,14 @@ static void accepted(struct worker *w, struct conn *c, int slot)
 
 static void opened(struct worker *w, struct conn *c, int res)
 {
-	/* The slot keeps a reference to the socket of its own, so it has to go in either case. */
-	serve_release(w, c->slot);
-	c->slot = -1;
 	if (res < 0) {
 		count(w->counters.install_errors);
-		conn_end(&w->conns, c);
-		if (request_verdict(OP_ACCEPT, -res) == WAIT)
-			acceptor_failed(w, res);
+		acceptor_open_failed(w, c, res);
 		return;
 	}
+	/* The slot keeps a reference to the socket of its own. */
+	serve_release(w, c->slot);
+	c->slot = -1;
 	count(w->counters.installs);
 	c->fd = res;
 	serve_receive(w, c);

@@ -8,7 +8,7 @@
 #include "accept/shared.h"
 #include "serve.h"
 
-static bool arm(struct worker *w)
+static void arm(struct worker *w)
 {
 	struct io_uring_sqe *sqe = ring_request(&w->ring, OP_ACCEPT, w->ring.epoch);
 
@@ -19,7 +19,6 @@ static bool arm(struct worker *w)
 		/* Multishot: no request and no system call per connection, until it fails. */
 		io_uring_prep_multishot_accept(sqe, w->acceptor.listener, NULL, NULL, SOCK_CLOEXEC);
 	}
-	return true;
 }
 
 static void accepted(struct worker *w, struct conn *c, int fd)

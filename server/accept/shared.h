@@ -24,15 +24,15 @@ static inline unsigned short accept_flags(const struct worker *w)
 void multishot_retire(struct worker *w, struct conn *c);
 
 /* direct.c: arms a multishot accept into any free slot. */
-bool direct_arm(struct worker *w);
+void direct_arm(struct worker *w);
 
 /* accept4.c: arms a poll of the listener, and then accepts what is queued. */
-bool accept4_arm(struct worker *w);
+void accept4_arm(struct worker *w);
 void accept4_readable(struct worker *w);
 
 /*
  * accept4.c: calls accept4(2) with FLAGS and gives each fd to TAKE, until the queue is empty, the
- * worker may accept no more, or, unless it drains, --accept-batch have been taken.
+ * worker may accept no more, or --accept-batch have been taken.
  */
 void accept4_batch(struct worker *w, int flags, void (*take)(struct worker *w, int fd));
 

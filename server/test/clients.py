@@ -7,6 +7,7 @@ Good and hostile clients against one accept path.
 Exits 77 if this kernel does not have the path.
 """
 
+import fcntl
 import os
 import random
 import resource
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually, eventually_clean,
+from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, ask, check, eventually, eventually_clean,
                      in_own_network, is_closed, main, read_answer, read_to_end, reset, supported)
 
 BINARY, PATH = sys.argv[1:3]
@@ -25,6 +26,9 @@ ROW = ACCEPT_PATHS[PATH]
 WORKERS = "2"
 # The thread sanitizer takes the same number in two tables for the same descriptor.
 ONE_TABLE = "ACCEPT_TEST_ONE_TABLE" in os.environ
+F_SETPIPE_SZ = 1031  # linux/fcntl.h
+# For a crowd of our own.
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
 def server(*options):
@@ -527,50 +531,81 @@ def test_burst():
     """More at once than there is room for: a multishot accept takes them all, and refuses some."""
     with server("--max-conns", "8", "--idle-timeout", "60s", "--workers", "1") as s:
         s.freeze()
-        crowd = [s.connect() for _ in range(64)]
+        crowd = [s.connect() for _ in range(1500)]
         for c in crowd:
             c.sendall(GET * 10)
         s.thaw()
         multishot = ROW.multishot
         eventually(lambda: s.now()["conns_now"] == 8, "not full")
-        eventually(lambda: s.now()["refused"] == (56 if multishot else 0), "refused or not")
+        eventually(lambda: s.now()["refused"] == (len(crowd) - 8 if multishot else 0), "refused or not")
         if multishot:
             for c in crowd[8:]:
                 data = read_to_end(c, "refused")
                 check(data.startswith(b"HTTP/1.1 503 ") and data.count(b"HTTP/") == 1, f"{data!r}")
         for c in crowd:
             c.close()
-        check_clean(s, accepted=64)  # those that waited, too, now that there is room
+        check_clean(s, accepted=len(crowd))  # those that waited, too, now that there is room
 
 
 def test_out_of_descriptors():
     """EMFILE (or a full slot table): no spin, no flood of lines, and back by itself."""
-    # Who serves from the pool or in slots takes no new number: see test_max_conns. A multishot request keeps the limit that
-    # was in force when it was armed (io_accept_prep() in io_uring/net.c): see faults.py.
-    if ROW.multishot and not ROW.install:
+    # Who serves in slots takes no new number. A multishot request keeps the limit that was in force when it was armed
+    # (io_accept_prep() in io_uring/net.c): see faults.py.
+    if ROW.multishot and ROW.as_accepted:
         return
+    out_of_descriptors(4)
+    if ROW.serves == "POOL":
+        out_of_descriptors(40)  # enough to accept one, and below all numbers of the pool
+
+
+def out_of_descriptors(limit):
     with server("--max-conns", "1000") as s:
         soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (4, hard))
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (limit, hard))
         waiting = [s.connect() for _ in range(8)]
+        for c in waiting:
+            c.sendall(GET_CLOSE)
         before, began = s.now()["passes"], time.monotonic()
         share = cpu_share(s, 1.5)
         passes = (s.now()["passes"] - before) / (time.monotonic() - began)
-        eventually(lambda: s.now()["accept_errors"] + s.now()["install_errors"] > 0, "no error was seen")
+        eventually(lambda: sum(s.now()[f"{what}_errors"] for what in ("accept", "install", "dup")) > 0, "no error was seen")
         totals = s.now()
-        check(totals["conns_now"] == 0, f"{totals['conns_now']} accepted without a number: {totals}")
+        # One that was accepted into a slot, or onto another number, waits with it.
+        check(totals["conns_now"] == 0 or not ROW.as_accepted, f"{totals['conns_now']} accepted without a number: {totals}")
+        check(totals["requests"] == 0, f"{totals['requests']} requests served without a number")
         check(share < 0.2, f"{share:.2f} of a CPU while out of descriptors")
         # On a busy machine a loop that spins may get no more than that, but goes round far more often.
-        check(passes < 100, f"{passes:.0f} passes a second while out of descriptors")
+        check(passes < 300, f"{passes:.0f} passes a second while out of descriptors")
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
-        time.sleep(0.5)
         for c in waiting:
+            check(read_answer(c)[0] == 200, "one that waited is not served")
             c.close()
         with s.connect() as c:
             check(ask(c)[0] == 200, "no service afterwards")
         check_clean(s, accepted=9)
         s.end()
         check(s.log.count("\n") <= 2 * int(WORKERS) + 1, f"a flood of lines:\n{s.log}")
+
+
+def test_failed_start():
+    """Who cannot start takes no connection: a client in the queue would be reset."""
+    with socket.socket() as taken, socket.socket() as free:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        connected = tries = 0
+        for _ in range(10):
+            p = subprocess.Popen([BINARY, "--accept", PATH, "--workers", WORKERS, "--port", str(port), "--metrics-port",
+                                  str(taken.getsockname()[1])], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            while p.poll() is None:
+                tries += 1
+                with socket.socket() as c:
+                    connected += c.connect_ex(("127.0.0.1", port)) == 0
+            err = p.communicate()[1].decode()
+            check(p.returncode == 1 and "--metrics-port" in err, f"{p.returncode}: {err}")
+        check(tries > 20 and not connected, f"{connected} of {tries} connected to a server that ended")
 
 
 def refused(instance):
@@ -636,6 +671,33 @@ def test_drain_of_a_full_server():
             check(read_answer(c)[0] == 200, "one that waited in the backlog is not served")
         s.wait()
         check(s.totals["refused"] == refused_before, "the drain refuses what was queued")
+
+
+def test_drain_of_a_long_queue():
+    """It is taken by --accept-batch at a time: those that are served already have their turn in between."""
+    with server("--workers", "1", "--accept-batch", "1") as s:
+        begun = s.connect()
+        begun.sendall(GET[:10])
+        eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
+        soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+        # A multishot request keeps the limit that was in force when it was armed, and needs no such pause.
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (4, hard))
+        queue = [s.connect() for _ in range(500)]
+        for c in queue:
+            c.sendall(GET)
+        time.sleep(0.3)
+        before = s.now()
+        s.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        begun.sendall(GET[10:])
+        for c in [begun, *queue]:
+            check(read_answer(c)[0] == 200, "not served")
+        totals = s.wait()
+        if not ROW.multishot:
+            check(before["accepts"] == 1, f"{before['accepts']} were accepted without a number")
+            passes = totals["passes"] - before["passes"]
+            check(passes >= 500, f"500 connections were accepted in {passes} passes")
 
 
 def test_drain_timeout():
@@ -832,6 +894,35 @@ def test_hostile_scrapes():
         check(time.monotonic() - began < 5, "silent clients hold up the end")
 
 
+def test_queued_scrapes():
+    """Those in the queue when a drain begins are answered; and one whose turn comes when no file may be opened."""
+    port = metrics_port()
+    with server("--metrics-port", str(port)) as s:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
+            c.sendall(GET[:10])
+            time.sleep(0.2)
+            soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (1, hard))
+            time.sleep(0.2)
+            c.sendall(GET[10:])
+            check(b"accept_server_accepts_total" in read_to_end(c, "without files"), "not answered")
+            resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]
+        time.sleep(0.2)
+        s.freeze()
+        queue = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(16)]
+        for c in queue:
+            c.sendall(GET)
+        s.process.send_signal(signal.SIGTERM)
+        s.thaw()
+        for c in queue:
+            check(b"accept_server_accepts_total" in read_to_end(c, "queued"), "not answered")
+            c.close()
+        s.wait()
+        for c in silent:
+            c.close()
+
+
 def test_restart_with_metrics():
     """The second server starts while the first still runs, and has the port to itself once that drains."""
     def by_second():
@@ -923,6 +1014,64 @@ def test_inherited_signals():
     done = subprocess.run([BINARY, "--help"], stdout=write_end, check=False, timeout=30)
     os.close(write_end)
     check(done.returncode >= 0, f"ended by signal {-done.returncode}")
+
+
+def test_other_signals():
+    """Those that end a process by default drain the server, or do nothing to it."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU, signal.SIGPWR):
+        with server() as s, s.connect() as c:
+            c.sendall(GET[:10])
+            eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
+            s.process.send_signal(number)
+            eventually(lambda: refused(s), f"{number.name}: it does not drain")
+            for again in (signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2):
+                s.process.send_signal(again)
+            time.sleep(0.1)
+            c.sendall(GET[10:])
+            check(read_answer(c)[0] == 200, f"{number.name}: a begun request is lost")
+            s.wait()
+    with server() as s:
+        for number in (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGSTKFLT, signal.SIGUSR2,
+                       signal.SIGRTMIN, signal.SIGRTMAX):
+            s.process.send_signal(number)
+        time.sleep(0.1)
+        with s.connect() as c:
+            check(ask(c)[0] == 200, "not served")
+    p = started_with("trap '' HUP")  # as nohup does
+    p.stdout.readline()
+    p.send_signal(signal.SIGHUP)
+    time.sleep(0.1)
+    check(p.poll() is None, "SIGHUP ends it under nohup")
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=30)
+    check(p.returncode == 0, f"{p.returncode}")
+
+
+def test_nobody_reads():
+    """Standard output and the log are pipes that are full: it serves and drains all the same."""
+    p = started_with(":")
+    port = int(p.stdout.readline().split(b" listen=")[1].split()[0].rpartition(b":")[2])
+    for pipe in (p.stdout, p.stderr):
+        fcntl.fcntl(pipe, F_SETPIPE_SZ, 4096)  # then a line fills it
+    for _ in range(5):
+        p.send_signal(signal.SIGUSR1)
+        time.sleep(0.05)
+    # A worker has something to say, too.
+    soft, hard = resource.prlimit(p.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (4, hard))
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
+        time.sleep(0.3)
+        resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        check(ask(c)[0] == 200, "not served")
+    p.send_signal(signal.SIGTERM)
+    try:
+        p.wait(20 * SLOWNESS)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        raise Failure("it waits for who reads what it says") from None
+    out, err = p.communicate()
+    check(p.returncode == 1 and out.count(b"totals ") == 1, f"{p.returncode}: {out!r}")
+    check(b"the totals are lost" in err, f"{err!r}")
 
 
 def test_log_at_its_limit():

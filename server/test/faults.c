@@ -7,6 +7,8 @@
  *   ACCEPT_SERVER_ENTER=ERROR:FIRST:N       N calls of io_uring_enter() do nothing and fail with
  *                                           ERROR, from the FIRST on that finds the queue full
  *   ACCEPT_SERVER_SQ=N  ACCEPT_SERVER_CQ=N  entries of a ring's queues
+ *   ACCEPT_SERVER_WATCHES=N                 an epoll instance has room for N files
+ *   ACCEPT_SERVER_NO_MEMORY=N               there is no memory for N bytes, for more or fewer there is
  *
  * OP is one of the names below. ERROR is the name of an errno; or EVERY for each errno there is, one
  * after the other, but those that are fatal to OP (requests.h), and no more faults when all have had
@@ -26,7 +28,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "dup.h"
 #include "message.h"
@@ -340,6 +344,15 @@ int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait)
 	return ret ? ret : __real_io_uring_submit_and_wait(ring, wait);
 }
 
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+	const char *value = getenv("ACCEPT_SERVER_NO_MEMORY");
+
+	return value && size == (size_t)atoi(value) ? NULL : __real_malloc(size);
+}
+
 /* ---- system calls of the paths that make them themselves ------------------------------------- */
 
 /* Whether a call that stands for OP is to fail now; errno is set. */
@@ -382,4 +395,42 @@ ssize_t __wrap_send(int fd, const void *data, size_t len, int flags);
 ssize_t __wrap_send(int fd, const void *data, size_t len, int flags)
 {
 	return fails(OP_SEND) ? -1 : __real_send(fd, data, len, flags);
+}
+
+/* The files in the worker's epoll instance, by number; what is closed leaves it. */
+enum { WATCHABLE = 4096 };
+static _Thread_local bool watched[WATCHABLE];
+static _Thread_local unsigned watches;
+
+static void set_watched(int fd, bool on)
+{
+	if (fd < 0 || fd >= WATCHABLE || watched[fd] == on)
+		return;
+	watched[fd] = on;
+	watches += on ? 1 : -1U;
+}
+
+int __real_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+	const char *most = getenv("ACCEPT_SERVER_WATCHES");
+	int ret;
+
+	if (op == EPOLL_CTL_ADD && most && watches >= (unsigned)atoi(most)) {
+		errno = ENOSPC;
+		return -1;
+	}
+	ret = __real_epoll_ctl(epoll, op, fd, event);
+	if (!ret && op != EPOLL_CTL_MOD)
+		set_watched(fd, op == EPOLL_CTL_ADD);
+	return ret;
+}
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	set_watched(fd, false);
+	return __real_close(fd);
 }

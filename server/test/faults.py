@@ -13,7 +13,7 @@ import sys
 import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, Failure, Server, ask, check, eventually,
-                     eventually_clean, main, supported)
+                     eventually_clean, main, read_answer, read_to_end, supported)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -92,6 +92,9 @@ def test_dup_fails():
         check(lost == 0, f"{error}: {lost} lost")
         check(totals[counter] >= CONNECTIONS // 3, f"{error}: {totals[counter]} counted")
         check(totals["dups"] == CONNECTIONS, f"{error}: {totals['dups']} DUPs")
+    # All three tries in vain, and the fourth a tick later.
+    lost, totals = run("dup:EBADF:2,dup:EBADF:3,dup:EBADF:5", connections=30)
+    check(lost == 0 and totals["accept_pauses"] > 0, f"{lost} lost, {totals['accept_pauses']} pauses")
     lost, totals = run("dup:EBUSY:1", connections=20)
     check(lost == 20 and totals["dups"] == 0, f"{lost} lost although no DUP works")
     check(totals["dup_errors"] == 60, f"{totals['dup_errors']} tries")
@@ -128,8 +131,10 @@ def test_install_fails():
     if not ROW.install:
         return
     lost, totals = run("install:EMFILE:10", connections=30)
-    check(lost == 3 and totals["install_errors"] == 3, f"{lost} lost")
+    check(lost == 0 and totals["install_errors"] == 3, f"{lost} lost, {totals['install_errors']} failed")
     check(totals["accept_pauses"] == 3, f"{totals['accept_pauses']} pauses")
+    lost, totals = run("install:EPERM:10", connections=30)
+    check(lost == 3 and totals["install_errors"] == 3, f"{lost} lost, {totals['install_errors']} failed")
 
 
 def test_receive_fails():
@@ -316,6 +321,56 @@ def test_no_memory_for_submissions():
         good_client(s)
         totals = eventually_clean(s, 2)
         check(0 < totals["shed"] <= 100, f"{totals['shed']} were ended, {lost} answers missed")
+
+
+def test_no_room_to_watch():
+    """fs.epoll.max_user_watches: whom there is no room for waits, and is served when there is."""
+    if RING:
+        return
+    for listener in ("reuseport", "shared"):
+        # One place is the eventfd's, one the listener's.
+        with Server(BINARY, "--accept", PATH, "--workers", "1", "--listener", listener,
+                    environment={"ACCEPT_SERVER_WATCHES": "4"}) as s:
+            served = [s.connect() for _ in range(2)]
+            for c in served:
+                check(ask(c)[0] == 200, "not served")
+            late = [s.connect() for _ in range(4)]
+            eventually(lambda: s.now()["accept_pauses"] > 0, "there was room")
+            time.sleep(0.3)  # the listener's place is taken, too, if it has left it
+            for c in late:
+                c.sendall(GET)
+            served[0].close()
+            check(read_answer(late[0])[0] == 200, "not served although there is room")
+            late[0].close()
+            for c in late[1:]:
+                check(read_answer(c)[0] == 200, "not served in its turn")
+                c.close()
+            served[1].close()
+            eventually_clean(s, 2 if listener == "reuseport" else 1)
+            before = s.cpu_seconds()
+            time.sleep(0.3)
+            check(s.cpu_seconds() - before < 0.15, "it spins")
+        check(s.log.count("\n") <= 2 and "fs.epoll.max_user_watches" in s.log, f"said:\n{s.log}")
+
+
+CARRY_HEADER = 8  # struct carry (conn.h), in front of the bytes
+
+
+def test_no_memory_for_pipelined():
+    """No memory for what stands behind a request: that one is answered, and the connection ended in order."""
+    body = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1992\r\n\r\n" + b"x" * 1992
+    with Server(BINARY, "--accept", PATH, "--workers", "1", "--park-timeout", "200ms",
+                environment={"ACCEPT_SERVER_NO_MEMORY": str(CARRY_HEADER + 1992)}) as s:
+        for request, status, close in ((GET + b"x" * 1992, b"200 OK", 1), (body, b"503 ", 1), (GET + GET_CLOSE, b"200 OK", 0)):
+            for _ in range(5):
+                with s.connect() as c:
+                    c.sendall(request)
+                    data = read_to_end(c, "no memory")
+                    check(data.startswith(b"HTTP/1.1 " + status), f"{data!r}")
+                    check(data.count(b"HTTP/1.1 ") == 2 - close, f"{data!r}")
+                    check(b"Connection: close\r\n" in data, f"{data!r}")
+        totals = eventually_clean(s, 2)
+        check(totals["no_memory"] == 10, f"{totals['no_memory']} counted")
 
 
 def test_small_submission_queue():
