@@ -13,6 +13,7 @@
 
 enum {
 	PAUSE_MS = 100,	    /* after running out of descriptors or memory */
+	FULL_MS = 1000,	    /* see acceptor_check_full() */
 	WAS_FULL_MS = 1000, /* having been full, accept one at a time for at least as long */
 	SHED_LOOKS = 64,    /* idle connections that are looked at to find one to end */
 };
@@ -51,13 +52,16 @@ static void close_listener(struct worker *w)
 
 /* ---- a connection ---------------------------------------------------------------------------- */
 
-/* No place is free. One burst of a multishot accept can overshoot. */
-static void refuse(struct worker *w, int descriptor)
+/*
+ * No place is free. One burst of a multishot accept can overshoot, and C, on a spare place, is told
+ * so; in a drain it is served there.
+ */
+static void accepted_on_spare(struct worker *w, int descriptor)
 {
-	bool http = w->config.options->protocol == PROTOCOL_HTTP;
-	struct conn *c = http ? conn_begin_spare(&w->conns) : NULL;
+	struct conn *c = conn_begin_spare(&w->conns, w->clock.now_ms);
 
-	count(w->counters.refused);
+	if (!c || !w->drain.active)
+		count(w->counters.refused);
 	if (!c) {
 		serve_release(w, descriptor); /* without a word */
 		return;
@@ -66,7 +70,11 @@ static void refuse(struct worker *w, int descriptor)
 		c->slot = descriptor;
 	else
 		c->fd = descriptor;
-	serve_refuse(w, c);
+	c->as_accepted = true;
+	if (w->drain.active)
+		serve_receive(w, c);
+	else
+		serve_refuse(w, c);
 }
 
 void acceptor_accepted(struct worker *w, int descriptor)
@@ -77,16 +85,17 @@ void acceptor_accepted(struct worker *w, int descriptor)
 	if (c)
 		w->config.path->accepted(w, c, descriptor);
 	else
-		refuse(w, descriptor);
+		accepted_on_spare(w, descriptor);
 }
 
-static const char *hint(int error)
+static const char *hint(const struct worker *w, int error)
 {
 	switch (-error) {
 	case EMFILE:
 		return "see ulimit -n, --max-conns";
 	case ENFILE:
-		return "see sysctl fs.file-max";
+		return w->config.path->accepts_slots ? "no slot is free; see ulimit -n, --max-conns"
+						     : "see sysctl fs.file-max";
 	case ENOSPC:
 		return "see sysctl fs.epoll.max_user_watches";
 	case ENOMEM:
@@ -106,7 +115,7 @@ static void pause_accept(struct worker *w, int error)
 	a->resume_ms = w->clock.now_ms + PAUSE_MS;
 	if (say_again(&a->said_ms, w->clock.now_ms))
 		say("worker %u: accept: %s with %u connections open; waiting (%s)", w->config.index,
-		    strerror(-error), w->conns.used, hint(error));
+		    strerror(-error), w->conns.used, hint(w, error));
 }
 
 /* Before Linux 6.10 no accept could be told not to wait: EINVAL. */
@@ -141,6 +150,11 @@ void acceptor_open_failed(struct worker *w, struct conn *c, int error)
 	/* RLIMIT_NOFILE has been lowered: to what makes a new number, the kernel says EMFILE. */
 	if (error == -EBADF)
 		error = -EMFILE;
+	if (request_verdict(OP_OPEN, -error) == WAIT && w->drain.active) {
+		c->as_accepted = true;
+		serve_receive(w, c);
+		return;
+	}
 	if (request_verdict(OP_OPEN, -error) == WAIT) {
 		c->state = CONN_OPENING;
 		conn_set_limit(&w->conns, c, LIMIT_OPENING, w->clock.now_ms);
@@ -199,14 +213,17 @@ void acceptor_shed(void *worker)
 void acceptor_check_full(struct worker *w)
 {
 	uint32_t used = w->conns.used, max = w->config.max_conns;
+	bool has_place = used < max || (w->drain.active && conn_spare_places(&w->conns));
 	struct acceptor *a = &w->acceptor;
 
-	if (used >= max && !a->full)
+	if (!has_place && !a->full)
 		count(w->counters.accept_pauses);
-	if (used >= max)
+	if (!has_place) {
 		a->full = true;
-	else if (used < max - max / 8 || w->drain.active)
+		a->full_until_ms = w->clock.now_ms + FULL_MS;
+	} else if (used < max - max / 8 || w->drain.active || w->clock.now_ms >= a->full_until_ms) {
 		a->full = false;
+	}
 	if (a->full) {
 		a->was_full = true;
 		a->was_full_until_ms = w->clock.now_ms + WAS_FULL_MS;
@@ -218,6 +235,25 @@ bool acceptor_may_accept(const struct worker *w)
 	const struct acceptor *a = &w->acceptor;
 
 	return a->listener >= 0 && !a->full && w->clock.now_ms >= a->resume_ms;
+}
+
+/* Connections that can be accepted at once: each has a place and, where it needs one, a slot. */
+static uint32_t room(const struct worker *w)
+{
+	const struct conn_table *t = &w->conns;
+	uint32_t taken = t->used + t->used_spare, places = t->capacity - taken;
+	uint32_t slots = w->ring.slots > taken ? w->ring.slots - taken : 0;
+
+	return w->config.path->accepts_slots && slots < places ? slots : places;
+}
+
+bool acceptor_one_at_a_time(const struct worker *w)
+{
+	uint32_t queue = w->config.options->backlog;
+	bool shared = w->config.shared_listener >= 0;
+
+	return w->drain.active || w->acceptor.was_full || room(w) < queue ||
+	       (shared && w->conns.places - w->conns.used < queue);
 }
 
 /* The request that is in flight while the worker accepts. */
@@ -236,6 +272,20 @@ static void cancel(struct worker *w)
 }
 
 /*
+ * An accept on a shared listener is woken for one connection, alone among those that wait. If it
+ * then stops, because the worker is full, nobody else may know of what has come since.
+ */
+static void tell_the_others(struct worker *w)
+{
+	struct acceptor *a = &w->acceptor;
+
+	if (a->left_some && !a->armed && !acceptor_may_accept(w)) {
+		a->left_some = false;
+		w->config.wake_all();
+	}
+}
+
+/*
  * Connections that are not accepted wait in the backlog: that is back-pressure. A drain ends the
  * request in flight, then takes what is queued with requests that do not wait, until
  * acceptor_failed(-EAGAIN) closes the listener.
@@ -243,7 +293,7 @@ static void cancel(struct worker *w)
 void acceptor_update(struct worker *w)
 {
 	struct acceptor *a = &w->acceptor;
-	bool wanted;
+	bool wanted, one_at_a_time;
 
 	acceptor_check_full(w);
 	wanted = acceptor_may_accept(w) && !a->held;
@@ -253,15 +303,28 @@ void acceptor_update(struct worker *w)
 	 */
 	if (a->armed && w->clock.now_ms >= a->was_full_until_ms)
 		a->was_full = false;
-	if (a->armed && !a->cancelled && (!wanted || w->drain.active)) {
+	one_at_a_time = acceptor_one_at_a_time(w);
+	if (a->armed && !a->cancelled &&
+	    (!wanted || w->drain.active || (a->many && one_at_a_time))) {
 		cancel(w);
 	} else if (wanted && !a->armed) {
 		if (!w->drain.active)
 			count(w->counters.accept_rearms);
 		w->config.path->arm(w);
 		a->armed = true;
+		a->many = !one_at_a_time && !w->config.path->readable;
 		a->cancelled = w->drain.active; /* such a request ends by itself */
 	}
+	tell_the_others(w);
+}
+
+void acceptor_look_again(struct worker *w)
+{
+	struct acceptor *a = &w->acceptor;
+
+	/* The next one looks at the queue when it is armed. */
+	if (w->config.shared_listener >= 0 && a->armed && !a->cancelled && !w->drain.active)
+		cancel(w);
 }
 
 void acceptor_hold(struct worker *w)
@@ -286,8 +349,10 @@ void acceptor_completed(struct worker *w, struct conn *none, struct io_uring_cqe
 
 	(void)none;
 	/* Without F_MORE the multishot request is over, whatever the result: re-arm it once. */
-	if (!(cqe->flags & IORING_CQE_F_MORE) && ring_is_current(&w->ring, cqe))
+	if (!(cqe->flags & IORING_CQE_F_MORE) && ring_is_current(&w->ring, cqe)) {
 		a->armed = a->cancelled = false;
+		a->left_some = w->config.shared_listener >= 0;
+	}
 	if (cqe->res >= 0)
 		acceptor_accepted(w, cqe->res);
 	else

@@ -18,8 +18,11 @@ struct acceptor {
 	int listener;		    /* -1 once a drain has closed it */
 	bool armed;		    /* an OP_ACCEPT or OP_LISTEN is in flight */
 	bool cancelled;		    /* and has been asked to end, or will end by itself */
+	bool many;		    /* and takes all that comes, not one connection */
 	bool held;		    /* nothing is armed until acceptor_resume() */
-	bool full;		    /* --max-conns was reached; not yet below 7/8 of it again */
+	bool left_some;		    /* it has stopped; others may take what is queued */
+	bool full;		    /* --max-conns was reached; see acceptor_check_full() */
+	uint64_t full_until_ms;	    /* until then at least 1/8 of the places must be free again */
 	bool was_full;		    /* not long ago, so many may be queued: accept one at a time */
 	uint64_t was_full_until_ms; /* at least */
 	uint64_t resume_ms;	    /* accepting ran out of something; not before this */
@@ -37,11 +40,21 @@ void acceptor_update(struct worker *w);
 
 /*
  * Compares the connections with --max-conns: notes, and counts, when the server has become full.
- * Once full, it is so until they are below 7/8 of --max-conns; in a drain, where nobody new comes
- * behind, until they are below --max-conns. To be called before acceptor_may_accept() whenever
- * connections may have come or gone.
+ * Once full, it is so until they are below 7/8 of --max-conns, or, after a second, below
+ * --max-conns. In a drain, where nobody new comes behind, the spare places are used as well: who
+ * waits in the queue would be reset when it is closed. To be called before acceptor_may_accept()
+ * whenever connections may have come or gone.
  */
 void acceptor_check_full(struct worker *w);
+
+/*
+ * Whether an accept is to take one connection, and not all that are queued: a multishot accept
+ * takes everything, and what then has no room must be refused, or finds no slot. So is it once the
+ * worker has been full, when there is not room for a whole queue, and with a shared listener when
+ * another worker may have more of it. So is it in a drain, which wants to hear (-EAGAIN) when the
+ * queue is empty.
+ */
+bool acceptor_one_at_a_time(const struct worker *w);
 
 /* Whether a connection may be accepted now. */
 bool acceptor_may_accept(const struct worker *w);
@@ -58,7 +71,7 @@ void acceptor_failed(struct worker *w, int error);
 /*
  * The path could not give C its fd now, for ERROR, a negative errno. C has what it was accepted as:
  * a slot, or its fd. If that error may pass, C waits, and so does accepting; then the path gets it
- * as if it had just been accepted. Otherwise C ends.
+ * as if it had just been accepted. In a drain C is served as it is. Otherwise it ends.
  */
 void acceptor_open_failed(struct worker *w, struct conn *c, int error);
 
@@ -78,6 +91,9 @@ void acceptor_shed(void *worker);
  * Whether CQE is an accept that has failed as it may in a drain: at other times the error is fatal.
  */
 bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe);
+
+/* With a shared listener: another worker may have left something in the queue. */
+void acceptor_look_again(struct worker *w);
 
 /* The completions of OP_ACCEPT and OP_LISTEN, and of an OP_CANCEL_ACCEPT that has failed. */
 void acceptor_completed(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);

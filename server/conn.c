@@ -69,13 +69,14 @@ struct conn *conn_begin(struct conn_table *t, uint64_t now_ms)
 	return c;
 }
 
-struct conn *conn_begin_spare(struct conn_table *t)
+struct conn *conn_begin_spare(struct conn_table *t, uint64_t now_ms)
 {
 	struct conn *c = take(t, &t->free_spare);
 
 	if (c) {
 		t->used_spare++;
-		c->refused = true;
+		c->spare = true;
+		conn_set_limit(t, c, LIMIT_IDLE, now_ms);
 	}
 	return c;
 }
@@ -83,7 +84,7 @@ struct conn *conn_begin_spare(struct conn_table *t)
 void conn_end(struct conn_table *t, struct conn *c)
 {
 	uint64_t next_id = (c->id + CONN_GENERATION) % (UINT64_C(1) << CONN_ID_BITS);
-	bool spare = c->refused;
+	bool spare = c->spare, refused = c->refused;
 	uint32_t *free_list = spare ? &t->free_spare : &t->free;
 
 	assert(c->state != CONN_FREE && c->fd < 0 && c->slot < 0);
@@ -95,13 +96,14 @@ void conn_end(struct conn_table *t, struct conn *c)
 	c->fd = c->slot = -1;
 	c->next = *free_list;
 	*free_list = conn_place(c);
+	if (!refused)
+		count(t->counters->closed);
 	if (spare) {
 		t->used_spare--;
 		return;
 	}
 	t->used--;
 	count_set(t->counters->conns_now, t->used);
-	count(t->counters->closed);
 }
 
 static void unlink_limit(struct conn_table *t, struct conn *c)

@@ -31,7 +31,7 @@
  * waiting, since the bytes may have been there all the time that this thread did not run. Only if
  * this last try has nothing to do, the connection's time is over.
  *
- * A connection that finds no place is refused: it gets a spare place, on which it is answered 503
+ * A connection that finds no place gets a spare one. There it is refused: it is answered 503
  * and lingers like any other, so that the client can read the answer; then it ends.
  *
  * Towards the kernel a connection is named by its id, in which the place in the array stands behind
@@ -81,24 +81,26 @@ struct carry {
 };
 
 struct conn {
-	uint64_t id;	     /* what requests and events carry; see conn_by_id() */
-	uint8_t state;	     /* enum conn_state */
-	uint8_t limit;	     /* enum conn_limit: the one that it is under */
-	uint8_t overdue;     /* enum conn_limit: the one whose time has passed */
-	bool last : 1;	     /* the connection ends when OUT has been sent */
-	bool linger : 1;     /* and the client may send more bytes all the same */
-	bool more : 1;	     /* the last receive has left bytes in the socket */
-	bool cancelled : 1;  /* its request in flight is being cancelled */
-	bool refused : 1;    /* it is on a spare place */
-	bool suspect : 1;    /* its completion may have been dropped: see recover.h */
-	bool served : 1;     /* at least one answer has been sent */
-	bool watched : 1;    /* epoll: it is in the interest list */
-	uint8_t tries;	     /* failed ones: to DUP it, or to receive while no buffer is free */
-	int fd;		     /* -1: none */
-	int slot;	     /* -1: none */
-	uint32_t prev, next; /* in the queue of its limit; next also in the free list */
-	uint64_t since_ms;   /* when it entered that queue */
-	const char *out;     /* what is being sent: constant, or inside CARRY */
+	uint64_t id;	      /* what requests and events carry; see conn_by_id() */
+	uint8_t state;	      /* enum conn_state */
+	uint8_t limit;	      /* enum conn_limit: the one that it is under */
+	uint8_t overdue;      /* enum conn_limit: the one whose time has passed */
+	bool last : 1;	      /* the connection ends when OUT has been sent */
+	bool linger : 1;      /* and the client may send more bytes all the same */
+	bool more : 1;	      /* the last receive has left bytes in the socket */
+	bool cancelled : 1;   /* its request in flight is being cancelled */
+	bool spare : 1;	      /* it is on a spare place */
+	bool refused : 1;     /* it is told that the server is full */
+	bool as_accepted : 1; /* it is served as the slot or fd that it was accepted as */
+	bool suspect : 1;     /* its completion may have been dropped: see recover.h */
+	bool served : 1;      /* at least one answer has been sent */
+	bool watched : 1;     /* epoll: it is in the interest list */
+	uint8_t tries;	      /* failed ones: to DUP it, or to receive while no buffer is free */
+	int fd;		      /* -1: none */
+	int slot;	      /* -1: none */
+	uint32_t prev, next;  /* in the queue of its limit; next also in the free list */
+	uint64_t since_ms;    /* when it entered that queue */
+	const char *out;      /* what is being sent: constant, or inside CARRY */
 	uint32_t out_len;
 	struct carry *carry; /* owned */
 	struct http_request http;
@@ -116,7 +118,7 @@ struct conn_table {
 };
 
 /*
- * Makes a table for PLACES connections and SPARE refused ones, with LIMIT_MS as the durations of
+ * Makes a table for PLACES connections and SPARE further ones, with LIMIT_MS as the durations of
  * the time limits. It counts in COUNTERS, which must stay. Returns 0 or -ENOMEM.
  */
 int conn_table_init(struct conn_table *t, uint32_t places, uint32_t spare,
@@ -129,8 +131,8 @@ void conn_table_free(struct conn_table *t);
  */
 struct conn *conn_begin(struct conn_table *t, uint64_t now_ms);
 
-/* One on a spare place, for a connection that is refused. It is under no limit yet. */
-struct conn *conn_begin_spare(struct conn_table *t);
+/* The same on a spare place. NULL when all of them are in use, too. */
+struct conn *conn_begin_spare(struct conn_table *t, uint64_t now_ms);
 
 /* Ends C. Its descriptor must have been given up before (fd and slot are -1). */
 void conn_end(struct conn_table *t, struct conn *c);
@@ -159,6 +161,11 @@ static inline bool conn_is_under(const struct conn *c, enum conn_limit limit)
 static inline bool conn_table_empty(const struct conn_table *t)
 {
 	return !t->used && !t->used_spare;
+}
+
+static inline uint32_t conn_spare_places(const struct conn_table *t)
+{
+	return t->capacity - t->places - t->used_spare;
 }
 
 /* Its place in the array. */

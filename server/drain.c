@@ -15,9 +15,14 @@ int drain_init(struct drain *d)
 
 int drain_request(struct drain *d)
 {
+	__atomic_store_n(&d->requested, true, __ATOMIC_RELEASE);
+	return drain_wake(d);
+}
+
+int drain_wake(struct drain *d)
+{
 	eventfd_t one = 1;
 
-	__atomic_store_n(&d->requested, true, __ATOMIC_RELEASE);
 	return write(d->wake, &one, sizeof(one)) < 0 ? -errno : 0;
 }
 

@@ -30,6 +30,9 @@ int drain_init(struct drain *d);
 /* For the main thread: tells the worker to drain. Returns 0 or a negative errno. */
 int drain_request(struct drain *d);
 
+/* For the main thread: wakes the worker, whatever for. Returns 0 or a negative errno. */
+int drain_wake(struct drain *d);
+
 /* Begins the drain if that has been requested. */
 void drain_check(struct worker *w);
 

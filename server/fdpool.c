@@ -40,7 +40,8 @@ int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max
 		return -errno;
 	pool->vacant = malloc(size * sizeof(*pool->vacant));
 	pool->parked = malloc(size * sizeof(*pool->parked));
-	ret = pool->vacant && pool->parked ? reserve(pool, size) : -ENOMEM;
+	pool->doubtful = malloc(size * sizeof(*pool->doubtful));
+	ret = pool->vacant && pool->parked && pool->doubtful ? reserve(pool, size) : -ENOMEM;
 	if (ret) {
 		fdpool_free(pool);
 		return ret;
@@ -61,32 +62,40 @@ void fdpool_free(struct fdpool *pool)
 		close(pool->placeholder);
 	free(pool->vacant);
 	free(pool->parked);
+	free(pool->doubtful);
 	memset(pool, 0, sizeof(*pool));
 	pool->placeholder = -1;
 }
 
-/* How many are parked is a gauge of the server's. */
-static void set_parked(struct fdpool *pool, unsigned n)
+/* How many are parked is a gauge of the server's; so is what may still refer to a connection. */
+static void set_parked(struct fdpool *pool, unsigned parkeds, unsigned doubtfuls)
 {
-	pool->parkeds = n;
-	count_set(pool->counters->parked_now, n);
+	pool->parkeds = parkeds;
+	pool->doubtfuls = doubtfuls;
+	count_set(pool->counters->parked_now, parkeds + doubtfuls);
 }
 
 int fdpool_take(struct fdpool *pool)
 {
 	if (pool->parkeds) {
-		set_parked(pool, pool->parkeds - 1);
+		set_parked(pool, pool->parkeds - 1, pool->doubtfuls);
 		return pool->parked[(pool->oldest + pool->parkeds) % pool->size].fd;
 	}
-	return pool->vacants ? pool->vacant[--pool->vacants] : -1;
+	if (pool->vacants)
+		return pool->vacant[--pool->vacants];
+	if (!pool->doubtfuls)
+		return -1;
+	set_parked(pool, pool->parkeds, pool->doubtfuls - 1);
+	return pool->doubtful[pool->doubtfuls];
 }
 
 void fdpool_park(struct fdpool *pool, int fd, uint64_t now_ms)
 {
-	assert(fdpool_owns(pool, fd) && pool->parkeds + pool->vacants < pool->size);
+	assert(fdpool_owns(pool, fd) &&
+	       pool->parkeds + pool->vacants + pool->doubtfuls < pool->size);
 	pool->parked[(pool->oldest + pool->parkeds) % pool->size] =
 		(struct parked_fd){ .fd = fd, .since_ms = now_ms };
-	set_parked(pool, pool->parkeds + 1);
+	set_parked(pool, pool->parkeds + 1, pool->doubtfuls);
 }
 
 int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms)
@@ -97,20 +106,36 @@ int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms)
 	    (pool->parkeds <= pool->park_max && oldest->since_ms >= older_than_ms))
 		return -1;
 	pool->oldest = (pool->oldest + 1) % pool->size;
-	set_parked(pool, pool->parkeds - 1);
+	set_parked(pool, pool->parkeds - 1, pool->doubtfuls);
 	pool->vacant[pool->vacants++] = oldest->fd;
 	return oldest->fd;
 }
 
-void fdpool_unsweep(struct fdpool *pool, uint64_t now_ms)
+void fdpool_unsweep(struct fdpool *pool)
 {
 	assert(pool->vacants > 0);
-	fdpool_park(pool, pool->vacant[--pool->vacants], now_ms);
+	fdpool_doubt(pool, pool->vacant[--pool->vacants]);
+}
+
+void fdpool_doubt(struct fdpool *pool, int fd)
+{
+	assert(fdpool_owns(pool, fd) && pool->doubtfuls < pool->size);
+	pool->doubtful[pool->doubtfuls] = fd;
+	set_parked(pool, pool->parkeds, pool->doubtfuls + 1);
+}
+
+int fdpool_trust(struct fdpool *pool)
+{
+	if (!pool->doubtfuls)
+		return -1;
+	set_parked(pool, pool->parkeds, pool->doubtfuls - 1);
+	return pool->vacant[pool->vacants++] = pool->doubtful[pool->doubtfuls];
 }
 
 void fdpool_vacate(struct fdpool *pool, int fd)
 {
-	assert(fdpool_owns(pool, fd) && pool->parkeds + pool->vacants < pool->size);
+	assert(fdpool_owns(pool, fd) &&
+	       pool->parkeds + pool->vacants + pool->doubtfuls < pool->size);
 	/* Below all others, and these in their order: a swap would put the last doubtful one on top. */
 	memmove(pool->vacant + 1, pool->vacant, pool->vacants * sizeof(*pool->vacant));
 	pool->vacants++;

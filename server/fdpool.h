@@ -20,6 +20,9 @@
  *           one and takes out the old one under a single acquisition of file_lock: that is what
  *           parking is for.
  *
+ * A number that neither a connection nor the placeholder can be put over now (RLIMIT_NOFILE has been
+ * lowered) is doubtful: it is taken when there is no other, and tried again from time to time.
+ *
  * The pool only keeps the books, and duplicates nothing but at the start. Whoever sweeps a number
  * puts the placeholder there (accept/park.c).
  */
@@ -42,6 +45,8 @@ struct fdpool {
 	unsigned size;
 	int *vacant; /* a stack of numbers */
 	unsigned vacants;
+	int *doubtful; /* a stack, too; they may still refer to finished connections */
+	unsigned doubtfuls;
 	struct parked_fd *parked; /* a ring buffer, whose oldest entry is at OLDEST */
 	unsigned oldest, parkeds;
 	unsigned park_max; /* beyond so many, the oldest are swept whatever their age */
@@ -59,7 +64,10 @@ int fdpool_init(struct fdpool *pool, int first, unsigned size, unsigned park_max
 /* Closes every number and the placeholder. */
 void fdpool_free(struct fdpool *pool);
 
-/* A number to put a connection over, the most recently parked first; -1 if all are in use. */
+/*
+ * A number to put a connection over, the most recently parked first, doubtful ones last; -1 if all
+ * are in use.
+ */
 int fdpool_take(struct fdpool *pool);
 
 /* The connection on FD has been shut down; its number waits for the next one. */
@@ -71,10 +79,17 @@ void fdpool_park(struct fdpool *pool, int fd, uint64_t now_ms);
  */
 int fdpool_sweep(struct fdpool *pool, uint64_t older_than_ms);
 
+/* Undoes the last fdpool_sweep(), for a number that cannot be replaced: it is doubtful. */
+void fdpool_unsweep(struct fdpool *pool);
+
+/* FD was in use, and cannot be replaced now: it is doubtful. */
+void fdpool_doubt(struct fdpool *pool, int fd);
+
 /*
- * Undoes the last fdpool_sweep(), for a number that cannot be replaced: it is parked since NOW_MS.
+ * A doubtful number: put the placeholder there, since it counts as vacant from here on. If that
+ * cannot be done, fdpool_unsweep(). -1 if there is none.
  */
-void fdpool_unsweep(struct fdpool *pool, uint64_t now_ms);
+int fdpool_trust(struct fdpool *pool);
 
 /*
  * FD was in use, and refers to the placeholder again, because a DUP onto it has failed. It will be

@@ -63,6 +63,12 @@ static void worker_ended(void)
 		pthread_kill(main_thread, SIGUSR2);
 }
 
+/* The other workers have descriptors of their own, so the main thread does it. */
+static void wake_all(void)
+{
+	pthread_kill(main_thread, SIGUSR2);
+}
+
 static void worker_ready(bool ok)
 {
 	pthread_mutex_lock(&ready_lock);
@@ -264,6 +270,7 @@ static void init_worker(struct server *s, unsigned i)
 		.listener_users = &s->listener_users,
 		.ready = worker_ready,
 		.wait_for_all = wait_for_all,
+		.wake_all = wake_all,
 		.ended = worker_ended,
 	};
 	int ret = worker_init(&s->workers[i], &config);
@@ -385,23 +392,39 @@ static enum signal_meaning wait_for_signal(struct server *s)
 	return (enum signal_meaning)meaning;
 }
 
-/* Returns when the server is to end. Anybody may send SIGUSR2: no worker has ended yet. */
-static void wait_for_end(struct server *s)
+/*
+ * Returns when the server is to end, and whether a signal has said so that ends it at once when it
+ * comes again.
+ */
+static bool wait_for_end(struct server *s)
 {
-	while (wait_for_signal(s) == SIGNAL_WORKERS_ENDED)
-		;
+	enum signal_meaning meaning;
+	unsigned i;
+
+	while ((meaning = wait_for_signal(s)) == SIGNAL_OF_WORKER) {
+		for (i = 0; i < s->options.workers; i++)
+			worker_wake(&s->workers[i]);
+	}
+	return meaning == SIGNAL_END;
 }
 
-/* Drains; this thread can still be told to end at once. Returns false if it was. */
-static bool drain(struct server *s)
+/*
+ * Drains; this thread can still be told to end at once, by a signal that says so again. Returns
+ * false if it was.
+ */
+static bool drain(struct server *s, bool asked_to_end)
 {
 	unsigned i;
 
 	metrics_drain(&s->metrics);
 	stop_workers(s);
 	while (__atomic_load_n(&running_workers, __ATOMIC_ACQUIRE)) {
-		if (wait_for_signal(s) == SIGNAL_END)
+		enum signal_meaning meaning = wait_for_signal(s);
+
+		/* A SIGTERM that comes behind a SIGHUP is the first one. */
+		if (meaning == SIGNAL_END && asked_to_end)
 			return false;
+		asked_to_end |= meaning == SIGNAL_END;
 	}
 	for (i = 0; i < s->options.workers; i++)
 		worker_join(&s->workers[i]);
@@ -412,9 +435,10 @@ int main(int argc, char **argv)
 {
 	struct server s = { .port_holder = -1, .shared_listener = -1 };
 	unsigned io_wq;
-	bool drained, printed;
+	bool asked_to_end, drained, printed;
 
 	signals_begin();
+	message_begin();
 	options_parse(&s.options, argc, argv);
 	choose_path(&s);
 	fit_open_files(&s);
@@ -428,9 +452,9 @@ int main(int argc, char **argv)
 	s.own_threads = count_threads(&s);
 	options_print(output_begin(), &s.options, s.path->name);
 	output_end(0);
-	wait_for_end(&s);
+	asked_to_end = wait_for_end(&s);
 	io_wq = io_wq_threads(&s); /* they end with the workers */
-	drained = drain(&s);
+	drained = drain(&s, asked_to_end);
 	neighbours_stop(&s.neighbours);
 	printed = print_totals(&s, io_wq, LAST_TOTALS_MS);
 	if (!drained) {

@@ -2,10 +2,12 @@
 #include "message.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -13,25 +15,54 @@ enum {
 	OUTPUT_BYTES = 16384,
 };
 
-/* Between the look at a pipe's room and the write nobody else of this process may fill it. */
-static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
-
 /*
- * A write that would wait is not begun: a pipe or a socket that poll() calls writable has room for
- * a line. Where poll() itself fails, as it does at an RLIMIT_NOFILE of 0, it is written all the
- * same. Not by O_NONBLOCK: that would hold for everybody who has the same open file description.
+ * A pipe or a terminal that was opened by somebody else is opened anew, so that O_NONBLOCK holds for
+ * this program alone: with the one that was inherited it would for all who have it. That needs
+ * /proc, and permission; without, write_all() does what it can.
  */
+static void stop_waiting(int fd)
+{
+	char name[64];
+	struct stat status;
+	int own;
+
+	if (fstat(fd, &status) || (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode)))
+		return;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	own = open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (own < 0)
+		return;
+	dup2(own, fd);
+	close(own);
+}
+
+void message_begin(void)
+{
+	stop_waiting(STDOUT_FILENO);
+	stop_waiting(STDERR_FILENO);
+}
+
+/* Of a socket or a file too: a file may make one wait, but for its disk and not for a reader. */
+static ssize_t write_some(int fd, const char *text, size_t len)
+{
+	ssize_t n = sendto(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+
+	return n < 0 && errno == ENOTSOCK ? write(fd, text, len) : n;
+}
+
 static bool write_all(int fd, const char *text, size_t len, int wait_ms)
 {
 	while (len) {
 		struct pollfd room = { .fd = fd, .events = POLLOUT };
+		/* If it fails, as at an RLIMIT_NOFILE of 0, only what cannot wait is written. */
+		int ready = poll(&room, 1, wait_ms);
 		ssize_t n;
 
-		if (poll(&room, 1, wait_ms) == 0) {
+		if (!ready || (ready < 0 && !(fcntl(fd, F_GETFL) & O_NONBLOCK))) {
 			errno = EAGAIN;
 			return false;
 		}
-		n = write(fd, text, len);
+		n = write_some(fd, text, len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -40,16 +71,6 @@ static bool write_all(int fd, const char *text, size_t len, int wait_ms)
 		len -= (size_t)n;
 	}
 	return true;
-}
-
-static bool write_once(int fd, const char *text, size_t len, int wait_ms)
-{
-	bool written;
-
-	pthread_mutex_lock(&writing);
-	written = write_all(fd, text, len, wait_ms);
-	pthread_mutex_unlock(&writing);
-	return written;
 }
 
 void say(const char *format, ...)
@@ -68,7 +89,7 @@ void say(const char *format, ...)
 		return;
 	used += (size_t)n < room ? (size_t)n : room - 1;
 	line[used++] = '\n'; /* in place of the NUL */
-	write_once(STDERR_FILENO, line, used, 0);
+	write_all(STDERR_FILENO, line, used, 0);
 }
 
 static char output[OUTPUT_BYTES];
@@ -90,5 +111,5 @@ bool output_end(int wait_ms)
 
 	if (fflush(output_file) || len < 0)
 		return false;
-	return write_once(STDOUT_FILENO, output, (size_t)len, wait_ms);
+	return write_all(STDOUT_FILENO, output, (size_t)len, wait_ms);
 }

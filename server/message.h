@@ -16,6 +16,9 @@
 
 #include "exit_codes.h"
 
+/* Near the start of main(), once: makes sure that no write to the two waits. */
+void message_begin(void);
+
 /* Writes "accept-server: ", the text and the end of the line, from any thread. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

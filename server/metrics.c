@@ -207,13 +207,15 @@ static struct client *free_client(struct loop *l)
 	return NULL;
 }
 
-/* False if nobody waits any more, or none can be taken now. */
+/* False if nobody waits any more (errno is EAGAIN), or none can be taken now. */
 static bool accept_client(struct loop *l)
 {
 	struct client *c = free_client(l);
 
-	if (!c)
+	if (!c) {
+		errno = EMFILE;
 		return false;
+	}
 	c->fd = accept4(l->m->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (c->fd < 0)
 		return false;
@@ -222,13 +224,17 @@ static bool accept_client(struct loop *l)
 	return true;
 }
 
-static void stop_listening(struct loop *l)
+/* Takes who waits, and then listens no more; false if there is somebody who cannot be taken now. */
+static bool stop_listening(struct loop *l)
 {
 	l->draining = true;
 	while (accept_client(l))
 		;
+	if (errno != EAGAIN)
+		return false;
 	close(l->m->listener);
 	l->m->listener = -1;
+	return true;
 }
 
 static void serve(struct loop *l, const struct pollfd *polls)
@@ -311,6 +317,15 @@ static bool is_over(struct loop *l)
 	return !has_clients(l, first) || now_ms() >= l->end_ms;
 }
 
+/* What an answer needs is there from the start, as the C library keeps it. */
+static void take_memory(const struct metrics *m)
+{
+	struct client c = { .fd = -1, .http.status = 200 };
+
+	make_answer(m, &c);
+	free(c.answer);
+}
+
 static void *metrics_main(void *arg)
 {
 	struct loop l = { .m = arg };
@@ -318,12 +333,13 @@ static void *metrics_main(void *arg)
 	bool pause = false;
 	unsigned i;
 
+	take_memory(l.m);
 	do {
 		wait_for_any(&l, polls, pause);
 		serve(&l, polls);
 		pause = l.m->listener >= 0 && polls[LISTENER].revents && !accept_client(&l);
 		if (l.m->listener >= 0 && __atomic_load_n(&l.m->drain, __ATOMIC_ACQUIRE))
-			stop_listening(&l);
+			pause = !stop_listening(&l);
 	} while (!is_over(&l));
 	for (i = 0; i < PLACES; i++) {
 		if (l.clients[i].state != CLIENT_NONE)

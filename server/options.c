@@ -309,6 +309,11 @@ void options_parse(struct options *o, int argc, char **argv)
 		    o->max_conns, o->workers);
 		exit(EXIT_USAGE);
 	}
+	if (o->metrics_port && o->metrics_port == ntohs(o->address.v4.sin_port)) {
+		say("--metrics-port %u: --port has that number, too; take another",
+		    o->metrics_port);
+		exit(EXIT_USAGE);
+	}
 	if (o->open_fds && o->fd_table == FD_TABLE_PRIVATE) {
 		say("--open-fds %u: they would be in no worker's table with --fd-table private",
 		    o->open_fds);

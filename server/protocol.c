@@ -49,10 +49,12 @@ static void answer(struct protocol *p, struct conn *c, bool close)
 	http_next(&c->http);
 }
 
-void protocol_refuse(struct conn *c)
+void protocol_refuse(const struct protocol *p, struct conn *c)
 {
 	struct http_answer a = http_refusal();
 
+	if (p->options->protocol == PROTOCOL_ECHO)
+		return;
 	c->out = a.data;
 	c->out_len = a.len;
 	c->last = c->linger = true;

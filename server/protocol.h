@@ -37,8 +37,8 @@ void protocol_drain(struct protocol *p);
  */
 int protocol_received(struct protocol *p, struct conn *c, const char *data, uint32_t len);
 
-/* Makes the answer of C say that the server is full. */
-void protocol_refuse(struct conn *c);
+/* Makes the answer of C, if the protocol has one, say that the server is full. */
+void protocol_refuse(const struct protocol *p, struct conn *c);
 
 /* All of C's answer has been sent: makes the next one if a whole request has come already. */
 void protocol_sent(struct protocol *p, struct conn *c);

@@ -100,9 +100,9 @@ static unsigned strike_off_lost(struct worker *w)
 			continue;
 		}
 		n++;
-		if (c->refused && c->fd >= 0)
+		if (c->as_accepted && c->fd >= 0)
 			close(c->fd);
-		if (w->config.path->uses_pool && !c->refused) {
+		if (w->config.path->uses_pool && !c->as_accepted) {
 			w->config.path->retire(
 				w, c); /* its fd is a number of the pool: it ends at once */
 			continue;

@@ -79,7 +79,7 @@ int serve_send_flags(const struct worker *w, const struct conn *c)
 static void send_answer(struct worker *w, struct conn *c)
 {
 	const struct accept_path *path = w->config.path;
-	bool linked = c->last && !c->linger && path->retire_linked;
+	bool linked = c->last && !c->linger && path->retire_linked && !c->as_accepted;
 	struct io_uring_sqe *sqe;
 
 	if (c->state != CONN_SENDING || !conn_is_under(c, LIMIT_REQUEST))
@@ -110,12 +110,6 @@ static void go_on(struct worker *w, struct conn *c)
 		serve_receive(w, c);
 }
 
-void serve_refuse(struct worker *w, struct conn *c)
-{
-	protocol_refuse(c);
-	send_answer(w, c);
-}
-
 /* ---- ending ---------------------------------------------------------------------------------- */
 
 void serve_release(struct worker *w, int descriptor)
@@ -142,7 +136,7 @@ static void retire(struct worker *w, struct conn *c)
 	conn_set_limit(&w->conns, c, LIMIT_NONE, 0);
 	c->state = CONN_RETIRING;
 	c->out_len = 0;
-	if (!c->refused) {
+	if (!c->as_accepted) {
 		w->config.path->retire(w, c);
 		return;
 	}
@@ -175,6 +169,16 @@ static void shut_down(struct worker *w, struct conn *c)
 	sqe = ring_request(&w->ring, OP_SHUTDOWN, c->id);
 	io_uring_prep_shutdown(sqe, -1, SHUT_WR);
 	address(sqe, c);
+}
+
+void serve_refuse(struct worker *w, struct conn *c)
+{
+	c->refused = true;
+	protocol_refuse(&w->protocol, c);
+	if (c->out_len)
+		send_answer(w, c);
+	else
+		shut_down(w, c);
 }
 
 /* The last try was in vain: its time is over, and nothing of it is in flight any more. */

@@ -5,13 +5,15 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const struct {
 	int number;
 	enum signal_meaning meaning;
-} signals[] = {
-	/* clang-format off */
+} signals
+	[] = {
+		/* clang-format off */
 	{ SIGTERM, SIGNAL_END },
 	{ SIGINT, SIGNAL_END },
 	{ SIGQUIT, SIGNAL_END },
@@ -19,7 +21,7 @@ static const struct {
 	{ SIGXCPU, SIGNAL_DRAIN }, /* RLIMIT_CPU has been reached; it comes every second */
 	{ SIGPWR, SIGNAL_DRAIN },
 	{ SIGUSR1, SIGNAL_TOTALS },
-	{ SIGUSR2, SIGNAL_WORKERS_ENDED },
+	{ SIGUSR2, SIGNAL_OF_WORKER },
 	{ SIGPIPE, SIGNAL_IGNORED },
 	{ SIGXFSZ, SIGNAL_IGNORED },
 	{ SIGALRM, SIGNAL_IGNORED },
@@ -27,9 +29,10 @@ static const struct {
 	{ SIGPROF, SIGNAL_IGNORED },
 	{ SIGIO, SIGNAL_IGNORED },
 	{ SIGSTKFLT, SIGNAL_IGNORED },
+	{ SIGTTOU, SIGNAL_IGNORED }, /* it writes to a terminal from the background */
 	{ SIGCHLD, SIGNAL_DEFAULT },
-	/* clang-format on */
-};
+		/* clang-format on */
+	};
 
 enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
@@ -50,6 +53,17 @@ static sigset_t waited_for(void)
 	return set;
 }
 
+/*
+ * Signal 32 is the C library's, for pthread_cancel(), which is not used here; it refuses to have it
+ * ignored. The kernel's struct sigaction begins with the handler (asm-generic/signal.h).
+ */
+static void ignore_cancel(void)
+{
+	const unsigned long action[8] = { (unsigned long)SIG_IGN };
+
+	syscall(SYS_rt_sigaction, 32, action, NULL, 8);
+}
+
 void signals_begin(void)
 {
 	struct sigaction hangup;
@@ -68,6 +82,7 @@ void signals_begin(void)
 	}
 	for (number = SIGRTMIN; number <= SIGRTMAX; number++)
 		signal(number, SIG_IGN);
+	ignore_cancel();
 }
 
 int signals_open(void)

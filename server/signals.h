@@ -8,10 +8,10 @@
 #define SERVER_SIGNALS_H
 
 enum signal_meaning {
-	SIGNAL_END,	      /* drain; at once, if it drains already: SIGTERM, SIGINT, SIGQUIT */
-	SIGNAL_DRAIN,	      /* drain: SIGHUP, SIGXCPU, SIGPWR */
-	SIGNAL_TOTALS,	      /* print the totals: SIGUSR1 */
-	SIGNAL_WORKERS_ENDED, /* from the last worker to end: SIGUSR2 */
+	SIGNAL_END,	  /* drain; at once, if it drains already: SIGTERM, SIGINT, SIGQUIT */
+	SIGNAL_DRAIN,	  /* drain: SIGHUP, SIGXCPU, SIGPWR */
+	SIGNAL_TOTALS,	  /* print the totals: SIGUSR1 */
+	SIGNAL_OF_WORKER, /* a worker has something to say to the main thread: SIGUSR2 */
 	SIGNAL_IGNORED,
 	SIGNAL_DEFAULT,
 };

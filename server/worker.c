@@ -37,6 +37,12 @@ static void ignore(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 	(void)w, (void)c, (void)cqe;
 }
 
+static void woken(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
+{
+	drain_woken(w, none, cqe);
+	acceptor_look_again(w);
+}
+
 typedef void handler(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 
 /* OF_CONN: the id in user_data is that of a connection. */
@@ -56,7 +62,7 @@ static const struct {
 	[OP_CANCEL] = { true, ignore, serve_cancel_failed },
 	[OP_CANCEL_ACCEPT] = { false, ignore, acceptor_cancel_failed },
 	[OP_TICK] = { false, clock_ticked, clock_ticked },
-	[OP_WAKE] = { false, drain_woken, drain_woken },
+	[OP_WAKE] = { false, woken, woken },
 	[OP_BARRIER] = { false, recover_reached, recover_reached },
 };
 
@@ -285,6 +291,11 @@ int worker_start(struct worker *w)
 int worker_stop(struct worker *w)
 {
 	return drain_request(&w->drain);
+}
+
+void worker_wake(struct worker *w)
+{
+	drain_wake(&w->drain);
 }
 
 void worker_join(struct worker *w)

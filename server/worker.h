@@ -44,6 +44,8 @@ struct worker_config {
 	 */
 	void (*ready)(bool ok);
 	void (*wait_for_all)(void);
+	/* Called by the worker: each worker is to look at the shared listener again. */
+	void (*wake_all)(void);
 	/* Called by the worker when it has drained and has given up all that it held. */
 	void (*ended)(void);
 };
@@ -74,11 +76,12 @@ static inline uint32_t spare_conns(const struct options *options)
 /*
  * For the main thread. Each worker is initialised, started, and, once it is ready, stopped and
  * waited for. They return 0 or a negative errno. A worker that is to be stopped drains; see
- * drain.h.
+ * drain.h. One that is woken looks at its listener again.
  */
 int worker_init(struct worker *w, const struct worker_config *config);
 int worker_start(struct worker *w);
 int worker_stop(struct worker *w);
+void worker_wake(struct worker *w);
 void worker_join(struct worker *w);
 
 #endif

@@ -19,7 +19,7 @@ void direct_arm(struct worker *w)
 
 	/* No SOCK_CLOEXEC: a slot has no such flag, and the kernel refuses it. Which slot: it says.
 	 */
-	if (accept_one_at_a_time(w)) {
+	if (acceptor_one_at_a_time(w)) {
 		io_uring_prep_accept_direct(sqe, w->acceptor.listener, NULL, NULL, 0,
 					    IORING_FILE_INDEX_ALLOC);
 		sqe->ioprio |= accept_flags(w);

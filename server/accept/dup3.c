@@ -15,18 +15,33 @@
 #include "accept/shared.h"
 #include "serve.h"
 
+enum { DUP_TRIES = 3 };
+
+/* Puts FD over a number of the pool. Returns 0, or an errno: another number may do. */
+static int put_over(struct worker *w, struct conn *c, int fd)
+{
+	int error;
+
+	c->fd = park_take(w);
+	if (dup3(fd, c->fd, O_CLOEXEC) == c->fd)
+		return 0;
+	error = errno;
+	count(w->counters.dup_errors);
+	if (error == EBUSY)
+		count(w->counters.dup_ebusy);
+	else if (error == EBADF)
+		count(w->counters.dup_ebadf);
+	park_give_back(w, c);
+	return error;
+}
+
 static void accepted(struct worker *w, struct conn *c, int fd)
 {
-	c->fd = park_take(w);
-	if (dup3(fd, c->fd, O_CLOEXEC) < 0) {
-		int error = errno;
+	int error;
 
-		count(w->counters.dup_errors);
-		if (error == EBUSY)
-			count(w->counters.dup_ebusy);
-		else if (error == EBADF)
-			count(w->counters.dup_ebadf);
-		park_give_back(w, c);
+	while ((error = put_over(w, c, fd)) != 0 && ++c->tries < DUP_TRIES)
+		;
+	if (error) {
 		c->fd = fd;
 		acceptor_open_failed(w, c, -error);
 		return;

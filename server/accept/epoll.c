@@ -37,6 +37,7 @@ struct loop {
 	bool watched;	/* the listener is in the interest list */
 	bool listening; /* and events of it are wanted */
 	bool unwatched; /* some connection had no room in it */
+	bool trying;	/* those are being tried again */
 	char *buffer;
 };
 
@@ -52,11 +53,12 @@ static void watch(struct loop *l, struct conn *c)
 		return;
 	}
 	/*
-	 * Out of memory, or of fs.epoll.max_user_watches, which a user's processes share: none is
-	 * accepted until this one is watched.
+	 * Out of memory, or of fs.epoll.max_user_watches, which a user's processes share: it is
+	 * looked at every TICK_MS, and meanwhile the next is accepted no sooner.
 	 */
+	if (!l->trying)
+		acceptor_failed(w, -errno);
 	l->unwatched = true;
-	acceptor_failed(w, -errno);
 }
 
 /* Also takes it out of the interest list: nobody else has a descriptor of this socket. */
@@ -169,33 +171,16 @@ static bool receive(struct loop *l, struct conn *c)
 	return true;
 }
 
-/* No place is free. */
-static void refuse(struct loop *l, int fd)
-{
-	struct worker *w = l->w;
-	bool http = w->config.options->protocol == PROTOCOL_HTTP;
-	struct conn *c = http ? conn_begin_spare(&w->conns) : NULL;
-
-	count(w->counters.refused);
-	if (!c) {
-		close(fd); /* without a word */
-		return;
-	}
-	c->fd = fd;
-	protocol_refuse(c);
-	send_answers(l, c);
-}
-
+/* There is a place: it was looked before each accept4. In a drain it may be a spare one. */
 static void take(struct worker *w, int fd)
 {
 	struct loop *l = w->path_state;
 	struct conn *c = conn_begin(&w->conns, w->clock.now_ms);
 
+	if (!c)
+		c = conn_begin_spare(&w->conns, w->clock.now_ms);
+	assert(c);
 	count(w->counters.accepts);
-	if (!c) {
-		refuse(l, fd);
-		return;
-	}
 	c->fd = fd;
 	if (!receive(l, c))
 		wait_readable(l, c);
@@ -219,12 +204,18 @@ static void watch_listener(struct loop *l, bool on)
 	if (exclusive)
 		event.events |= EPOLLEXCLUSIVE;
 	if (epoll_ctl(l->epoll, op, w->acceptor.listener, &event)) {
-		acceptor_failed(w, -errno); /* as in watch() */
+		int error = errno;
+
+		accept_some(w); /* as in watch(): every time that this is tried */
+		acceptor_failed(w, -error);
 		return;
 	}
 	/* What is exclusive cannot be modified. The other stays, for its place may be wanted. */
 	l->watched = op != EPOLL_CTL_DEL;
 	l->listening = on;
+	/* It may have been woken for a connection that it does not take, alone among them. */
+	if (exclusive && !on && !w->drain.active)
+		w->config.wake_all();
 }
 
 static void update_listener(struct loop *l)
@@ -279,19 +270,32 @@ static void expire(struct loop *l)
 	}
 }
 
-/* Tries again what watch() could not do. */
-static void watch_again(struct loop *l)
+/* C may have become ready. */
+static void go_on(struct loop *l, struct conn *c)
+{
+	if (c->state == CONN_SENDING)
+		send_answers(l, c);
+	else if (!receive(l, c) && c->state != CONN_LINGERING)
+		wait_readable(l, c);
+}
+
+/* Those that watch() had no room for are served without, and it is tried again. */
+static void serve_unwatched(struct loop *l)
 {
 	struct conn_table *conns = &l->w->conns;
 	uint32_t i;
 
 	l->unwatched = false;
-	for (i = 0; i < conns->capacity && !l->unwatched; i++) {
+	l->trying = true;
+	for (i = 0; i < conns->capacity; i++) {
 		struct conn *c = &conns->conns[i];
 
 		if (c->state != CONN_FREE && !c->watched)
+			go_on(l, c);
+		if (c->state != CONN_FREE && !c->watched)
 			watch(l, c);
 	}
+	l->trying = false;
 }
 
 static void handle_conn(struct loop *l, const struct epoll_event *event)
@@ -299,14 +303,10 @@ static void handle_conn(struct loop *l, const struct epoll_event *event)
 	struct worker *w = l->w;
 	struct conn *c = conn_by_id(&w->conns, event->data.u64);
 
-	if (!c) {
+	if (c)
+		go_on(l, c);
+	else
 		count(w->counters.stale); /* ended earlier in this very pass */
-		return;
-	}
-	if (c->state == CONN_SENDING)
-		send_answers(l, c);
-	else if (!receive(l, c) && c->state != CONN_LINGERING)
-		wait_readable(l, c);
 }
 
 static void handle(struct loop *l, const struct epoll_event *event)
@@ -322,6 +322,8 @@ static void handle(struct loop *l, const struct epoll_event *event)
 		if (read(w->drain.wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
 			die("read of an eventfd: %s", strerror(errno));
 		drain_check(w);
+		if (!w->drain.active)
+			accept_some(w); /* another worker may have left something */
 	} else {
 		handle_conn(l, event);
 	}
@@ -390,7 +392,7 @@ static void run(struct worker *w)
 			ticked_ms = w->clock.now_ms;
 			expire(l);
 			if (l->unwatched)
-				watch_again(l);
+				serve_unwatched(l);
 		}
 		count(w->counters.passes);
 		count_add(w->counters.completions, n > 0 ? n : 0);

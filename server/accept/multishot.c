@@ -12,7 +12,7 @@ static void arm(struct worker *w)
 {
 	struct io_uring_sqe *sqe = ring_request(&w->ring, OP_ACCEPT, w->ring.epoch);
 
-	if (accept_one_at_a_time(w)) {
+	if (acceptor_one_at_a_time(w)) {
 		io_uring_prep_accept(sqe, w->acceptor.listener, NULL, NULL, SOCK_CLOEXEC);
 		sqe->ioprio |= accept_flags(w);
 	} else {

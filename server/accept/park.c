@@ -39,7 +39,7 @@ void park_free(struct worker *w)
  * Closes the socket parked on FD but keeps the number: one acquisition of file_lock. A plain system
  * call, because it is rare, and has to be over before the number is used again. EBUSY (somebody is
  * just opening this very number) cannot be while the placeholder or a socket is there. EBADF can:
- * somebody has lowered RLIMIT_NOFILE. Then the socket stays for now.
+ * somebody has lowered RLIMIT_NOFILE. Then the socket stays for now, and the number is doubtful.
  */
 static bool put_placeholder(const struct fdpool *pool, int fd)
 {
@@ -53,8 +53,8 @@ static void sweep(struct worker *w, uint64_t older_than_ms)
 
 	while ((fd = fdpool_sweep(pool, older_than_ms)) >= 0) {
 		if (!put_placeholder(pool, fd)) {
-			fdpool_unsweep(pool, w->clock.now_ms);
-			break;
+			fdpool_unsweep(pool);
+			continue;
 		}
 		count(w->counters.swept);
 	}
@@ -84,18 +84,33 @@ void park_give_back(struct worker *w, struct conn *c)
 	if (put_placeholder(pool, c->fd))
 		fdpool_vacate(pool, c->fd);
 	else
-		fdpool_park(pool, c->fd, w->clock.now_ms);
+		fdpool_doubt(pool, c->fd);
 	c->fd = -1;
+}
+
+/* The first that cannot be replaced yet is not the only one. */
+static void trust_again(struct worker *w)
+{
+	struct fdpool *pool = park_pool(w);
+	int fd;
+
+	while ((fd = fdpool_trust(pool)) >= 0) {
+		if (!put_placeholder(pool, fd)) {
+			fdpool_unsweep(pool);
+			return;
+		}
+	}
 }
 
 void park_tick(struct worker *w)
 {
 	uint64_t timeout_ms = w->config.options->park_timeout_ms, now_ms = w->clock.now_ms;
 
+	trust_again(w);
 	sweep(w, now_ms > timeout_ms ? now_ms - timeout_ms : 0);
 }
 
 bool park_needs_tick(const struct worker *w)
 {
-	return park_pool(w)->parkeds > 0;
+	return park_pool(w)->parkeds + park_pool(w)->doubtfuls > 0;
 }

@@ -5,16 +5,6 @@
 
 #include "worker.h"
 
-/*
- * A multishot accept takes everything that is queued, and what then has no room must be refused.
- * So a server that has been full takes one at a time and leaves the rest to wait; so does one that
- * drains, which wants to hear (-EAGAIN) when the queue is empty.
- */
-static inline bool accept_one_at_a_time(const struct worker *w)
-{
-	return w->drain.active || w->acceptor.was_full;
-}
-
 static inline unsigned short accept_flags(const struct worker *w)
 {
 	return w->drain.active ? IORING_ACCEPT_DONTWAIT : 0;

@@ -31,8 +31,8 @@ F_SETPIPE_SZ = 1031  # linux/fcntl.h
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
-def server(*options):
-    return Server(BINARY, "--accept", PATH, "--workers", WORKERS, "--park-timeout", "1s", *options)
+def server(*options, setup=None):
+    return Server(BINARY, "--accept", PATH, "--workers", WORKERS, "--park-timeout", "1s", *options, setup=setup)
 
 
 def check_clean(instance, accepted=None):
@@ -508,6 +508,18 @@ def test_max_conns():
         check_clean(s, accepted=72)
 
 
+def test_full_for_long():
+    """Full once, and then a few places are free for as long as the others stay: they are given to who waits."""
+    with server("--max-conns", "100", "--idle-timeout", "60s", "--workers", "1") as s:
+        crowd = [s.connect() for _ in range(100)]
+        for c in crowd:
+            check(ask(c)[0] == 200, "not served")
+        for c in crowd[:3]:
+            c.close()
+        with s.connect() as c:
+            check(ask(c)[0] == 200, "not served although there are places")
+
+
 def cpu_share(instance, seconds):
     """The part of a CPU that the server takes."""
     before, began = instance.cpu_seconds(), time.monotonic()
@@ -545,6 +557,58 @@ def test_burst():
         for c in crowd:
             c.close()
         check_clean(s, accepted=len(crowd))  # those that waited, too, now that there is room
+
+
+def test_burst_after_burst():
+    """While those that were refused still linger, what comes next waits: it has no spare place either."""
+    if not ROW.multishot:  # it refuses nobody
+        return
+    with server("--max-conns", "2", "--backlog", "16", "--workers", "1") as s:
+        crowds = []
+        for _ in range(2):
+            s.freeze()
+            crowds.append([s.connect() for _ in range(17)])
+            for c in crowds[-1]:
+                c.sendall(GET)
+            s.thaw()
+            eventually(lambda: s.now()["conns_now"] == 2, "not full")
+            time.sleep(1.3)  # longer than it minds that it was full, shorter than the refused ones linger
+        for crowd in crowds:
+            statuses = []
+            for c in crowd:
+                statuses.append(read_answer(c)[0])
+                c.close()
+            check(set(statuses) <= {200, 503}, f"{statuses}")
+        check_clean(s, accepted=34)
+
+
+def test_full_echo():
+    """Without a word for it: the connection ends in order."""
+    with server("--max-conns", "4", "--protocol", "echo", "--workers", "1") as s:
+        s.freeze()
+        crowd = [s.connect() for _ in range(12)]
+        for c in crowd:
+            c.sendall(b"hello")
+        s.thaw()
+        for c in crowd:
+            c.shutdown(socket.SHUT_WR)
+            data = read_to_end(c, "echo")
+            check(data in ((b"hello", b"") if ROW.multishot else (b"hello",)), f"{data!r}")
+            c.close()
+        check_clean(s, accepted=12)
+
+
+def test_few_slots():
+    """A low limit of open files makes few slots: none is accepted that would find no slot."""
+    with server("--max-conns", "50", "--workers", "1", setup=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))) as s:
+        for _ in range(2):
+            crowd = [s.connect() for _ in range(300)]
+            for c in crowd:
+                c.sendall(GET_CLOSE)
+            for c in crowd:
+                data = read_to_end(c, "few slots")
+                check(data.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 ")), f"{data!r}")
+                c.close()
 
 
 def test_out_of_descriptors():
@@ -606,6 +670,47 @@ def test_failed_start():
             err = p.communicate()[1].decode()
             check(p.returncode == 1 and "--metrics-port" in err, f"{p.returncode}: {err}")
         check(tries > 20 and not connected, f"{connected} of {tries} connected to a server that ended")
+
+
+def test_limit_amid_the_pool():
+    """RLIMIT_NOFILE is lowered so that some numbers of the pool are beyond it: the others do."""
+    if ROW.serves != "POOL":
+        return
+    with server("--max-conns", "100", "--workers", "1") as s:
+        crowd = [s.connect() for _ in range(60)]
+        for c in crowd:
+            check(ask(c)[0] == 200, "not served")
+        for c in crowd:  # the highest number is parked last
+            c.close()
+            time.sleep(0.002)
+        eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
+        soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (80, hard))
+        for _ in range(5):
+            with s.connect() as c:
+                check(ask(c, GET_CLOSE)[0] == 200, "not served")
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        check_clean(s, accepted=65)
+
+
+def test_drain_out_of_descriptors():
+    """Who was accepted and has no number yet is served without one."""
+    if ROW.as_accepted:
+        return
+    with server("--workers", "1") as s:
+        soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (40 if ROW.accepts == "CALL" else 4, hard))
+        crowd = [s.connect() for _ in range(8)]
+        for c in crowd:
+            c.sendall(GET)
+        time.sleep(0.3)
+        check(s.now()["requests"] == 0, "served without a number")
+        s.process.send_signal(signal.SIGTERM)
+        for c in crowd:
+            check(read_answer(c)[0] == 200 and is_closed(c), "not served")
+            c.close()
+        s.wait()
+        check(s.totals["accepts"] == s.totals["closed"] == 8, f"{s.totals['accepts']} accepted, {s.totals['closed']} closed")
 
 
 def refused(instance):
@@ -698,6 +803,26 @@ def test_drain_of_a_long_queue():
             check(before["accepts"] == 1, f"{before['accepts']} were accepted without a number")
             passes = totals["passes"] - before["passes"]
             check(passes >= 500, f"500 connections were accepted in {passes} passes")
+
+
+def test_drain_of_a_server_that_stays_full():
+    """Those with a place may take the whole of --drain-timeout; the queue does not wait for them."""
+    with server("--max-conns", "2", "--workers", "1", "--drain-timeout", "2s") as s:
+        begun = [s.connect() for _ in range(2)]
+        for c in begun:
+            c.sendall(GET[:10])
+        eventually(lambda: s.now()["conns_now"] == 2, "not accepted")
+        time.sleep(1.2)  # until nothing is refused any more that a burst brought
+        queue = [s.connect() for _ in range(5)]
+        for c in queue:
+            c.sendall(GET)
+        s.process.send_signal(signal.SIGTERM)
+        for c in queue:
+            check(read_answer(c)[0] == 200 and is_closed(c), "not served")
+            c.close()
+        eventually(lambda: refused(s), "it still listens")
+        s.wait()
+        check(s.totals["refused"] == 0 and s.totals["requests"] == 5, f"{s.totals['refused']} refused")
 
 
 def test_drain_timeout():
@@ -805,6 +930,23 @@ def test_shared_listener():
                 check(ask(c)[0] == 200, "not served")
                 c.close()
             eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
+
+
+def test_shared_listener_when_one_is_full():
+    """A worker that has just become full passes on that somebody waits; nobody is refused while another has room."""
+    for _ in range(8):
+        with server("--listener", "shared", "--max-conns", "14") as s:
+            crowd = [s.connect() for _ in range(6)]
+            time.sleep(0.02)
+            last = [socket.socket() for _ in range(2)]
+            for c in last:
+                c.setblocking(False)
+                c.connect_ex(s.address)
+            for c in last:
+                c.settimeout(10 * SLOWNESS)
+                check(ask(c)[0] == 200, "refused although another worker has room")
+            for c in crowd + last:
+                c.close()
 
 
 def test_ipv6():
@@ -921,6 +1063,23 @@ def test_queued_scrapes():
         s.wait()
         for c in silent:
             c.close()
+    with server("--metrics-port", str(port)) as s, s.connect() as begun:
+        begun.sendall(GET[:10])
+        eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
+        soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (4, hard))
+        queue = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(5)]
+        for c in queue:
+            c.sendall(GET)
+        s.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        for c in queue:
+            check(b"accept_server_accepts_total" in read_to_end(c, "queued without files"), "not answered")
+            c.close()
+        begun.sendall(GET[10:])
+        check(read_answer(begun)[0] == 200, "not served")
+        s.wait()
 
 
 def test_restart_with_metrics():
@@ -1024,7 +1183,9 @@ def test_other_signals():
             eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
             s.process.send_signal(number)
             eventually(lambda: refused(s), f"{number.name}: it does not drain")
-            for again in (signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2):
+            # Only a SIGTERM, SIGINT or SIGQUIT behind another one ends it at once.
+            ends = () if number == signal.SIGQUIT else (signal.SIGTERM,)
+            for again in (signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2, *ends):
                 s.process.send_signal(again)
             time.sleep(0.1)
             c.sendall(GET[10:])
@@ -1032,7 +1193,7 @@ def test_other_signals():
             s.wait()
     with server() as s:
         for number in (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGSTKFLT, signal.SIGUSR2,
-                       signal.SIGRTMIN, signal.SIGRTMAX):
+                       signal.SIGTTOU, 32, signal.SIGRTMIN, signal.SIGRTMAX):
             s.process.send_signal(number)
         time.sleep(0.1)
         with s.connect() as c:
@@ -1051,14 +1212,17 @@ def test_nobody_reads():
     """Standard output and the log are pipes that are full: it serves and drains all the same."""
     p = started_with(":")
     port = int(p.stdout.readline().split(b" listen=")[1].split()[0].rpartition(b":")[2])
-    for pipe in (p.stdout, p.stderr):
+    for fd, pipe in ((1, p.stdout), (2, p.stderr)):
         fcntl.fcntl(pipe, F_SETPIPE_SZ, 4096)  # then a line fills it
+        # Others may fill it between its look at the room and its write: that must not wait either.
+        with open(f"/proc/{p.pid}/fdinfo/{fd}", encoding="ascii") as file:
+            check(int(file.read().split("flags:")[1].split()[0], 8) & os.O_NONBLOCK, f"a write to {fd} can wait")
     for _ in range(5):
         p.send_signal(signal.SIGUSR1)
         time.sleep(0.05)
     # A worker has something to say, too.
     soft, hard = resource.prlimit(p.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (4, hard))
+    resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (0, hard))
     with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
         time.sleep(0.3)
         resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (soft, hard))
