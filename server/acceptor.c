@@ -249,7 +249,7 @@ static uint32_t room(const struct worker *w)
 
 bool acceptor_one_at_a_time(const struct worker *w)
 {
-	uint32_t queue = w->config.options->backlog;
+	uint32_t queue = w->config.options->backlog + 1; /* the kernel takes one more than asked */
 	bool shared = w->config.shared_listener >= 0;
 
 	return w->drain.active || w->acceptor.was_full || room(w) < queue ||

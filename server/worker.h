@@ -70,7 +70,7 @@ struct worker {
  */
 static inline uint32_t spare_conns(const struct options *options)
 {
-	return options->backlog;
+	return options->backlog + 1; /* the kernel takes one more than asked */
 }
 
 /*
