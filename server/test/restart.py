@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-from harness import GET, Server, check, eventually, main, read_answer, supported
+from harness import GET, SLOWNESS, Server, check, eventually, main, read_answer, supported
 
 BINARY, BENCH, PATH, RATE, SECONDS = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
 ONLY = sys.argv[6:]
@@ -62,7 +62,8 @@ def test_with_migration():
 def test_without_migration():
     set_migrate("0")
     lost, started = restart_under_load()
-    check(lost <= started // 1000, f"{lost} of {started} lost: more than the moment of the close")
+    # On a slow machine that moment is longer.
+    check(lost <= started / 1000 * SLOWNESS, f"{lost} of {started} lost: more than the moment of the close")
 
 
 def test_full():
