@@ -13,7 +13,7 @@
 
 enum {
 	PAUSE_MS = 100,	    /* after running out of descriptors or memory */
-	FULL_MS = 1000,	    /* see acceptor_check_full() */
+	FULL_MS = 50,	    /* see acceptor_check_full() */
 	WAS_FULL_MS = 1000, /* having been full, accept one at a time for at least as long */
 	SHED_LOOKS = 64,    /* idle connections that are looked at to find one to end */
 };
@@ -170,6 +170,7 @@ void acceptor_open_again(struct worker *w, struct conn *c)
 {
 	int descriptor = c->slot >= 0 ? c->slot : c->fd;
 
+	recover_answered(c); /* what it waited for was no completion */
 	c->slot = c->fd = -1;
 	c->tries = 0;
 	conn_set_limit(&w->conns, c, LIMIT_IDLE, w->clock.now_ms);
@@ -210,10 +211,21 @@ void acceptor_shed(void *worker)
 
 /* ---- when ------------------------------------------------------------------------------------ */
 
+/* Connections that can be accepted at once: each has a place and, where it needs one, a slot. */
+static uint32_t room(const struct worker *w)
+{
+	const struct conn_table *t = &w->conns;
+	uint32_t taken = t->used + t->used_spare, places = t->capacity - taken;
+	uint32_t slots = w->ring.slots > taken ? w->ring.slots - taken : 0;
+
+	return w->config.path->accepts_slots && slots < places ? slots : places;
+}
+
 void acceptor_check_full(struct worker *w)
 {
 	uint32_t used = w->conns.used, max = w->config.max_conns;
-	bool has_place = used < max || (w->drain.active && conn_spare_places(&w->conns));
+	bool has_place =
+		(used < max || (w->drain.active && conn_spare_places(&w->conns))) && room(w);
 	struct acceptor *a = &w->acceptor;
 
 	if (!has_place && !a->full)
@@ -235,16 +247,6 @@ bool acceptor_may_accept(const struct worker *w)
 	const struct acceptor *a = &w->acceptor;
 
 	return a->listener >= 0 && !a->full && w->clock.now_ms >= a->resume_ms;
-}
-
-/* Connections that can be accepted at once: each has a place and, where it needs one, a slot. */
-static uint32_t room(const struct worker *w)
-{
-	const struct conn_table *t = &w->conns;
-	uint32_t taken = t->used + t->used_spare, places = t->capacity - taken;
-	uint32_t slots = w->ring.slots > taken ? w->ring.slots - taken : 0;
-
-	return w->config.path->accepts_slots && slots < places ? slots : places;
 }
 
 bool acceptor_one_at_a_time(const struct worker *w)

@@ -40,8 +40,8 @@ void acceptor_update(struct worker *w);
 
 /*
  * Compares the connections with --max-conns: notes, and counts, when the server has become full.
- * Once full, it is so until they are below 7/8 of --max-conns, or, after a second, below
- * --max-conns. In a drain, where nobody new comes behind, the spare places are used as well: who
+ * Once full, it is so until they are below 7/8 of --max-conns, or, after a twentieth of a
+ * second, below --max-conns. In a drain, where nobody new comes behind, the spare places are used as well: who
  * waits in the queue would be reset when it is closed. To be called before acceptor_may_accept()
  * whenever connections may have come or gone.
  */

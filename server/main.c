@@ -41,7 +41,10 @@ struct server {
 	struct neighbours neighbours;
 };
 
-enum { LAST_TOTALS_MS = 1000 }; /* for who reads standard output to make room */
+enum {
+	LAST_TOTALS_MS = 1000, /* for who reads standard output to make room */
+	GRACE_MS = 3000,       /* for workers to end behind --drain-timeout */
+};
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
@@ -410,20 +413,31 @@ static bool wait_for_end(struct server *s)
 
 /*
  * Drains; this thread can still be told to end at once, by a signal that says so again. Returns
- * false if it was.
+ * false if it was, or if a worker does not end: the reason has been said.
  */
 static bool drain(struct server *s, bool asked_to_end)
 {
+	/* Counted, so that time in which all stood still is none. */
+	uint64_t ticks = 0, most_ticks = (s->options.drain_timeout_ms + GRACE_MS) / TICK_MS;
 	unsigned i;
 
 	metrics_drain(&s->metrics);
 	stop_workers(s);
 	while (__atomic_load_n(&running_workers, __ATOMIC_ACQUIRE)) {
-		enum signal_meaning meaning = wait_for_signal(s);
+		enum signal_meaning meaning;
 
-		/* A SIGTERM that comes behind a SIGHUP is the first one. */
-		if (meaning == SIGNAL_END && asked_to_end)
+		if (!signals_pending(s->signals, TICK_MS)) {
+			if (++ticks < most_ticks)
+				continue;
+			say("a worker does not end: it waits for memory, perhaps (ulimit -l)");
 			return false;
+		}
+		meaning = wait_for_signal(s);
+		/* A SIGTERM that comes behind a SIGHUP is the first one. */
+		if (meaning == SIGNAL_END && asked_to_end) {
+			say("a second signal: ended without waiting for open connections");
+			return false;
+		}
 		asked_to_end |= meaning == SIGNAL_END;
 	}
 	for (i = 0; i < s->options.workers; i++)
@@ -458,7 +472,6 @@ int main(int argc, char **argv)
 	neighbours_stop(&s.neighbours);
 	printed = print_totals(&s, io_wq, LAST_TOTALS_MS);
 	if (!drained) {
-		say("a second signal: ended without waiting for open connections");
 		_exit(EXIT_FAILED); /* the workers are still running: nothing may be taken from them
 				     */
 	}

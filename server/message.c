@@ -50,6 +50,15 @@ static ssize_t write_some(int fd, const char *text, size_t len)
 	return n < 0 && errno == ENOTSOCK ? write(fd, text, len) : n;
 }
 
+/* Whether a write to FD may wait for a reader. */
+static bool may_wait(int fd)
+{
+	struct stat status;
+
+	return !(fcntl(fd, F_GETFL) & O_NONBLOCK) &&
+	       (fstat(fd, &status) || !S_ISREG(status.st_mode));
+}
+
 static bool write_all(int fd, const char *text, size_t len, int wait_ms)
 {
 	while (len) {
@@ -58,7 +67,7 @@ static bool write_all(int fd, const char *text, size_t len, int wait_ms)
 		int ready = poll(&room, 1, wait_ms);
 		ssize_t n;
 
-		if (!ready || (ready < 0 && !(fcntl(fd, F_GETFL) & O_NONBLOCK))) {
+		if (!ready || (ready < 0 && may_wait(fd))) {
 			errno = EAGAIN;
 			return false;
 		}

@@ -204,6 +204,11 @@ void ring_submit_and_wait(struct ring *r)
 	submit(r, 1);
 }
 
+void ring_submit(struct ring *r)
+{
+	submit(r, 0);
+}
+
 void ring_reserve(struct ring *r, unsigned n)
 {
 	while (io_uring_sq_space_left(&r->uring) < n) {

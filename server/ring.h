@@ -135,6 +135,9 @@ int ring_after_submit(struct ring *r, int ret);
 /* Submits what is there, and waits for a completion. */
 void ring_submit_and_wait(struct ring *r);
 
+/* Submits what is prepared, and does not wait. */
+void ring_submit(struct ring *r);
+
 /* How many completions the kernel has dropped so far, for want of memory. */
 static inline unsigned ring_dropped(const struct ring *r)
 {

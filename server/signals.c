@@ -2,6 +2,7 @@
 #include "signals.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/signalfd.h>
@@ -90,6 +91,16 @@ int signals_open(void)
 	sigset_t set = waited_for();
 
 	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+bool signals_pending(int fd, int wait_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int ready = poll(&p, 1, wait_ms);
+
+	if (ready < 0) /* an RLIMIT_NOFILE of 0 */
+		poll(NULL, 0, wait_ms);
+	return ready > 0;
 }
 
 int signals_next(int fd)

@@ -7,6 +7,8 @@
 #ifndef SERVER_SIGNALS_H
 #define SERVER_SIGNALS_H
 
+#include <stdbool.h>
+
 enum signal_meaning {
 	SIGNAL_END,	  /* drain; at once, if it drains already: SIGTERM, SIGINT, SIGQUIT */
 	SIGNAL_DRAIN,	  /* drain: SIGHUP, SIGXCPU, SIGPWR */
@@ -27,6 +29,9 @@ void signals_begin(void);
 
 /* A signalfd for signals_next(). Returns it, or -1 with errno. */
 int signals_open(void);
+
+/* Whether one waits to be read, after WAIT_MS milliseconds at most. */
+bool signals_pending(int fd, int wait_ms);
 
 /* Waits for the next signal that means something. Returns its meaning, or -1 with errno. */
 int signals_next(int fd);

@@ -121,6 +121,7 @@ static void loop(struct worker *w)
 		reap(w);
 		recover_update(w);
 	}
+	ring_submit(&w->ring); /* the closes that nobody waits for */
 }
 
 /* ---- set-up, in the order in which things are made, and the end ------------------------------ */

@@ -518,6 +518,20 @@ def test_full_for_long():
             c.close()
         with s.connect() as c:
             check(ask(c)[0] == 200, "not served although there are places")
+    # One place is left, which is free again as soon as it was taken.
+    with server("--max-conns", "8", "--idle-timeout", "60s", "--workers", "1") as s:
+        idle = [s.connect() for _ in range(7)]
+        for c in idle:
+            check(ask(c)[0] == 200, "not served")
+        began = time.monotonic()
+        late = [s.connect() for _ in range(12)]
+        for c in late:
+            c.sendall(GET_CLOSE)
+        for c in late:
+            check(read_answer(c)[0] in (200, 503), "not answered")
+            c.close()
+        took = time.monotonic() - began
+        check(took < 6 * SLOWNESS, f"{took:.1f} s for 12 clients, one after the other")
 
 
 def cpu_share(instance, seconds):
