@@ -1,8 +1,8 @@
 /*
  * dup_bench.c - measures what it costs to replace the file at an fd, without any networking.
  *
- *   dup_bench [--processes N,N..] [--tables NAME,..] [--open N,N.. | --each N] [--methods NAME,..]
- *             [--ms N] [--repeats N] [--seconds N] [--progress] [--note KEY=VALUE]..
+ *   dup_bench [--processes N,N..] [--tables NAME,..] [--sharing NAME,..] [--open N,N.. | --each N]
+ *             [--methods NAME,..] [--ms N] [--repeats N] [--seconds N] [--progress] [--note KEY=VALUE]..
  *
  * One operation puts another file at a number of the fd table:
  *
@@ -21,7 +21,9 @@
  * threads that share memory do not. With the table "private" each of them has unshared its table.
  * The processes share nothing but the table. Each has its own ring, CPU and source file (contention
  * on the reference count of a common file would be measured too), and its own range of numbers, which
- * starts at a cache line boundary of the table. --open is the number of open fds in total (default
+ * starts at a cache line boundary of the table. To see what these are worth, --sharing takes one of
+ * them away: with "source" all processes have the same source file, with "lines" their numbers take
+ * turns, so that the pointers of several lie on one cache line. --open is the number of open fds in total (default
  * 1000), --each that of each process. The table has its full size before the measured window begins.
  *
  * Needs Linux 6.8 for FIXED_FD_INSTALL, and the series in kernel/patches for DUP. A method that the
@@ -36,6 +38,7 @@
  *
  *   schema, record           2, "dup_bench"
  *   method, table, processes, open_fds, fds_of_a_process, repeat, window_ms   what was measured
+ *   sharing                  "nothing" but the table, or "source" or "lines" as well
  *   batch                    operations that go to the kernel at once; 1: a system call each
  *   ops, ops_per_s           in all; the sum of what each process did in its own time
  *   interrupted, tries       see above
@@ -95,6 +98,7 @@ struct shared {
 	_Alignas(CACHE_LINES) _Atomic(enum phase) phase;
 	_Alignas(CACHE_LINES) atomic_uint ready, done;
 	struct lock_counts locks;
+	int source; /* of all processes, for those that share it */
 	struct outcome {
 		_Alignas(CACHE_LINES) unsigned long ops;
 		uint64_t started_ns, ended_ns;
@@ -121,17 +125,22 @@ struct method {
 	const char *opcode_name;
 };
 
+enum sharing { SHARING_NOTHING, SHARING_SOURCE, SHARING_LINES, SHARINGS };
+
+static const char *const sharing_names[SHARINGS] = { "nothing", "source", "lines" };
+
 struct cell {
 	const struct method *method;
 	unsigned processes, open, each, repeat;
 	bool private;
+	enum sharing sharing;
 };
 
 struct settings {
 	unsigned processes[MAX_LIST], opens[MAX_LIST];
 	unsigned process_count, open_count, each, ms, repeats, seconds;
 	bool shared, private, progress;
-	const char *methods, *notes[MAX_NOTES];
+	const char *methods, *sharing, *notes[MAX_NOTES];
 	unsigned note_count;
 };
 
@@ -369,12 +378,21 @@ static bool needs_ring(const struct method *method)
 	return method->opcode >= 0;
 }
 
+/* The I-th number of the process INDEX. */
+static int own_number(const struct cell *cell, unsigned index, unsigned i)
+{
+	return (int)(FIRST_NUMBER + (cell->sharing == SHARING_LINES ? i * cell->processes + index
+								    : index * cell->each + i));
+}
+
 /* Its own table if it is to have one, its own ring, its own source, which is then at all its numbers. */
 static void set_up(struct bench *bench, const struct cell *cell, unsigned index)
 {
 	if (cell->private)
 		MUST(unshare(CLONE_FILES));
-	bench->source = (int)MUST(open(OPENED_PATH, O_RDONLY | O_CLOEXEC));
+	bench->source = cell->sharing == SHARING_SOURCE
+				? (int)MUST(dup(shared->source))
+				: (int)MUST(open(OPENED_PATH, O_RDONLY | O_CLOEXEC));
 	if (needs_ring(cell->method)) {
 		ring_open(&bench->ring, 4 * BATCH, 0);
 		slots_register(&bench->ring, 2);
@@ -386,7 +404,7 @@ static void set_up(struct bench *bench, const struct cell *cell, unsigned index)
 	bench->fds = calloc(bench->count, sizeof(*bench->fds));
 	MUST(bench->fds ? 0 : -ENOMEM);
 	for (unsigned i = 0; i < bench->count; i++) {
-		bench->fds[i] = (int)(FIRST_NUMBER + index * cell->each + i);
+		bench->fds[i] = own_number(cell, index, i);
 		MUST(dup3(bench->source, bench->fds[i], O_CLOEXEC));
 	}
 }
@@ -477,6 +495,7 @@ static void run_cell_alone(const struct cell *cell, unsigned ms)
 	/* what is said here is no record */
 	MUST(dup2(STDERR_FILENO, STDOUT_FILENO));
 	grow_table(cell);
+	shared->source = (int)MUST(open(OPENED_PATH, O_RDONLY | O_CLOEXEC));
 	for (unsigned i = 0; i < cell->processes; i++)
 		if (!MUST(syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0)))
 			run_process(cell, i);
@@ -601,12 +620,13 @@ static void print_record(const struct cell *cell, const struct settings *setting
 			ops_per_s += (double)outcome->ops * 1e9 /
 				     (double)(outcome->ended_ns - outcome->started_ns);
 	}
-	printf("{\"schema\":%d,\"record\":\"dup_bench\",\"method\":\"%s\",\"table\":\"%s\",\"processes\":%u,"
+	printf("{\"schema\":%d,\"record\":\"dup_bench\",\"method\":\"%s\",\"table\":\"%s\",\"sharing\":\"%s\",\"processes\":%u,"
 	       "\"open_fds\":%u,\"fds_of_a_process\":%u,\"repeat\":%u,\"window_ms\":%u,\"ops\":%lu,"
 	       "\"ops_per_s\":%.1f,\"interrupted\":%s,\"tries\":%u,\"batch\":%d",
-	       SCHEMA, cell->method->name, cell->private ? "private" : "shared", cell->processes,
-	       cell->open, cell->each, cell->repeat, settings->ms, ops, ops_per_s,
-	       was_interrupted ? "true" : "false", tries, needs_ring(cell->method) ? BATCH : 1);
+	       SCHEMA, cell->method->name, cell->private ? "private" : "shared",
+	       sharing_names[cell->sharing], cell->processes, cell->open, cell->each, cell->repeat,
+	       settings->ms, ops, ops_per_s, was_interrupted ? "true" : "false", tries,
+	       needs_ring(cell->method) ? BATCH : 1);
 	if (shared->locks.known && ops)
 		print_locks(&shared->locks, idle, ops);
 	print_cpus(cell->processes);
@@ -722,11 +742,17 @@ static unsigned make_round(struct cell *cells, const struct settings *settings, 
 			if (!cell.each ||
 			    FIRST_NUMBER + open + FDS_OF_A_PROCESS * (processes + 2) >= limit)
 				continue;
-			if (settings->shared)
-				cells[count++] = cell;
-			cell.private = true;
-			if (settings->private)
-				cells[count++] = cell;
+			for (unsigned s = 0; s < SHARINGS; s++) {
+				if (!in_list(sharing_names[s], settings->sharing))
+					continue;
+				cell.sharing = (enum sharing)s;
+				cell.private = false;
+				if (settings->shared)
+					cells[count++] = cell;
+				cell.private = true;
+				if (settings->private)
+					cells[count++] = cell;
+			}
 		}
 	}
 	shuffle(cells, count);
@@ -790,7 +816,8 @@ static void say_progress(unsigned done, unsigned count, uint64_t since_ns)
 
 static int measure_all(const struct settings *settings, rlim_t limit)
 {
-	unsigned size = METHODS * settings->process_count * 2, measured = 0, bad = 0, all = 0;
+	unsigned size = METHODS * settings->process_count * SHARINGS * 2, measured = 0, bad = 0,
+		 all = 0;
 	struct cell *cells = calloc(size, sizeof(*cells));
 	uint64_t began = now_ns();
 
@@ -870,11 +897,12 @@ static void read_cpuinfo(void)
 /* ---- arguments ---- */
 
 static const char usage[] =
-	"usage: dup_bench [--processes N,N..] [--tables NAME,..] [--open N,N.. | --each N] [--methods NAME,..]\n"
-	"                 [--ms N] [--repeats N] [--seconds N] [--progress] [--note KEY=VALUE]..\n"
+	"usage: dup_bench [--processes N,N..] [--tables NAME,..] [--sharing NAME,..] [--open N,N.. | --each N]\n"
+	"                 [--methods NAME,..] [--ms N] [--repeats N] [--seconds N] [--progress] [--note KEY=VALUE]..\n"
 	"\n"
 	"  --processes N,N..  that share the table, at most 256; default: 1, 2, 4, .. up to the CPUs\n"
 	"  --tables NAME,..   shared (default), private\n"
+	"  --sharing NAME,..  what the processes share besides: nothing (default), source, lines\n"
 	"  --open N,N..       open fds in all; default 1000\n"
 	"  --each N           open fds of each process instead, at least 128\n"
 	"  --methods NAME,..  dup, dup-fd, install-close, close-dup, dup3, open-dup, open-install, close-open, fork;\n"
@@ -950,6 +978,14 @@ static bool is_table(const char *name)
 	return !strcmp(name, "shared") || !strcmp(name, "private");
 }
 
+static bool is_sharing(const char *name)
+{
+	for (unsigned s = 0; s < SHARINGS; s++)
+		if (!strcmp(sharing_names[s], name))
+			return true;
+	return false;
+}
+
 static void add_note(struct settings *settings, const char *note)
 {
 	const char *value = strchr(note, '=');
@@ -979,6 +1015,7 @@ static void parse(struct settings *settings, int argc, char **argv)
 	static const struct option options[] = {
 		{ "processes", required_argument, NULL, 'p' },
 		{ "tables", required_argument, NULL, 't' },
+		{ "sharing", required_argument, NULL, 'S' },
 		{ "open", required_argument, NULL, 'o' },
 		{ "each", required_argument, NULL, 'e' },
 		{ "methods", required_argument, NULL, 'M' },
@@ -1002,6 +1039,10 @@ static void parse(struct settings *settings, int argc, char **argv)
 			check_names("--tables", optarg, is_table);
 			settings->shared = in_list("shared", optarg);
 			settings->private = in_list("private", optarg);
+			break;
+		case 'S':
+			check_names("--sharing", optarg, is_sharing);
+			settings->sharing = optarg;
 			break;
 		case 'o':
 			settings->open_count =
@@ -1047,9 +1088,12 @@ static void parse(struct settings *settings, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct settings settings = {
-		.opens = { 1000 }, .open_count = 1, .ms = 200, .repeats = 3, .shared = true
-	};
+	struct settings settings = { .opens = { 1000 },
+				     .open_count = 1,
+				     .ms = 200,
+				     .repeats = 3,
+				     .shared = true,
+				     .sharing = sharing_names[SHARING_NOTHING] };
 	rlim_t limit;
 
 	parse(&settings, argc, argv);
