@@ -383,15 +383,15 @@ static void stop_workers(struct server *s)
 	}
 }
 
-/* The next signal that is not served here: SIGUSR1 is. */
+/* Waits for the next signal. SIGUSR1 has been served when it returns. */
 static enum signal_meaning wait_for_signal(struct server *s)
 {
-	int meaning;
+	int meaning = signals_next(s->signals);
 
-	while ((meaning = signals_next(s->signals)) == SIGNAL_TOTALS)
-		print_totals(s, io_wq_threads(s), 0);
 	if (meaning < 0)
 		die("read of a signalfd: %s", strerror(errno));
+	if (meaning == SIGNAL_TOTALS)
+		print_totals(s, io_wq_threads(s), 0);
 	return (enum signal_meaning)meaning;
 }
 
@@ -404,10 +404,11 @@ static bool wait_for_end(struct server *s)
 	enum signal_meaning meaning;
 	unsigned i;
 
-	while ((meaning = wait_for_signal(s)) == SIGNAL_OF_WORKER) {
-		for (i = 0; i < s->options.workers; i++)
+	do {
+		meaning = wait_for_signal(s);
+		for (i = 0; meaning == SIGNAL_OF_WORKER && i < s->options.workers; i++)
 			worker_wake(&s->workers[i]);
-	}
+	} while (meaning == SIGNAL_OF_WORKER || meaning == SIGNAL_TOTALS);
 	return meaning == SIGNAL_END;
 }
 

@@ -7,14 +7,10 @@
  * been shut down and parked (park.h), so its client is not kept waiting.
  * Needs IORING_OP_DUP: the series in kernel/patches.
  */
-#include <errno.h>
-
 #include "accept/park.h"
 #include "accept/shared.h"
 #include "dup.h"
 #include "serve.h"
-
-enum { DUP_TRIES = 3 };
 
 /*
  * DUP -> CLOSE of the slot -> RECV, linked, so that the receive can only ever meet the new socket,
@@ -45,22 +41,10 @@ static void accepted(struct worker *w, struct conn *c, int slot)
 	chain(w, c);
 }
 
-static void count_error(struct counters *n, int error)
-{
-	count(n->dup_errors);
-	if (error == -EBUSY)
-		count(n->dup_ebusy);
-	else if (error == -EBADF)
-		count(n->dup_ebadf);
-	else if (error == -ECANCELED)
-		count(n->dup_ecanceled);
-}
-
 /* The DUP has failed. Another number may do. */
 static void opened(struct worker *w, struct conn *c, int res)
 {
-	count_error(&w->counters, res);
-	park_give_back(w, c);
+	park_give_back(w, c, -res);
 	if (++c->tries < DUP_TRIES) {
 		chain(w, c);
 		return;

@@ -15,8 +15,6 @@
 #include "accept/shared.h"
 #include "serve.h"
 
-enum { DUP_TRIES = 3 };
-
 /* Puts FD over a number of the pool. Returns 0, or an errno: another number may do. */
 static int put_over(struct worker *w, struct conn *c, int fd)
 {
@@ -26,12 +24,7 @@ static int put_over(struct worker *w, struct conn *c, int fd)
 	if (dup3(fd, c->fd, O_CLOEXEC) == c->fd)
 		return 0;
 	error = errno;
-	count(w->counters.dup_errors);
-	if (error == EBUSY)
-		count(w->counters.dup_ebusy);
-	else if (error == EBADF)
-		count(w->counters.dup_ebadf);
-	park_give_back(w, c);
+	park_give_back(w, c, error);
 	return error;
 }
 

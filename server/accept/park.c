@@ -77,10 +77,22 @@ void park_retire(struct worker *w, struct conn *c)
 	conn_end(&w->conns, c);
 }
 
-void park_give_back(struct worker *w, struct conn *c)
+static void count_error(struct counters *n, int error)
+{
+	count(n->dup_errors);
+	if (error == EBUSY)
+		count(n->dup_ebusy);
+	else if (error == EBADF)
+		count(n->dup_ebadf);
+	else if (error == ECANCELED)
+		count(n->dup_ecanceled);
+}
+
+void park_give_back(struct worker *w, struct conn *c, int error)
 {
 	struct fdpool *pool = park_pool(w);
 
+	count_error(&w->counters, error);
 	if (put_placeholder(pool, c->fd))
 		fdpool_vacate(pool, c->fd);
 	else

@@ -34,8 +34,11 @@ static inline int park_take(const struct worker *w)
  */
 void park_retire(struct worker *w, struct conn *c);
 
-/* The DUP of C onto its number has failed: the number goes back to the pool. */
-void park_give_back(struct worker *w, struct conn *c);
+/* Numbers that are tried for a connection before its DUP counts as failed. */
+enum { DUP_TRIES = 3 };
+
+/* The DUP of C onto its number has failed with ERROR, an errno: counted; the number goes back. */
+void park_give_back(struct worker *w, struct conn *c, int error);
 
 /* Closes what has been parked for longer than --park-timeout, or beyond --park. */
 void park_tick(struct worker *w);

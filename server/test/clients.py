@@ -553,14 +553,20 @@ def was_refused(client):
     return True
 
 
+def come_at_once(instance, number, data):
+    """So many clients, and the DATA that each has sent, are there before the server looks."""
+    instance.freeze()
+    crowd = [instance.connect() for _ in range(number)]
+    for c in crowd:
+        c.sendall(data)
+    instance.thaw()
+    return crowd
+
+
 def test_burst():
     """More at once than there is room for: a multishot accept takes them all, and refuses some."""
     with server("--max-conns", "8", "--idle-timeout", "60s", "--workers", "1") as s:
-        s.freeze()
-        crowd = [s.connect() for _ in range(1500)]
-        for c in crowd:
-            c.sendall(GET * 10)
-        s.thaw()
+        crowd = come_at_once(s, 1500, GET * 10)
         multishot = ROW.multishot
         eventually(lambda: s.now()["conns_now"] == 8, "not full")
         eventually(lambda: s.now()["refused"] == (len(crowd) - 8 if multishot else 0), "refused or not")
@@ -580,11 +586,7 @@ def test_burst_after_burst():
     with server("--max-conns", "2", "--backlog", "16", "--workers", "1") as s:
         refused_ones = []
         for _ in range(2):
-            s.freeze()
-            crowd = [s.connect() for _ in range(17)]
-            for c in crowd:
-                c.sendall(GET)
-            s.thaw()
+            crowd = come_at_once(s, 17, GET)
             for c in crowd:
                 status = read_answer(c)[0]
                 check(status in (200, 503), f"{status}")
@@ -601,11 +603,7 @@ def test_burst_after_burst():
 def test_full_echo():
     """Without a word for it: the connection ends in order."""
     with server("--max-conns", "4", "--protocol", "echo", "--workers", "1") as s:
-        s.freeze()
-        crowd = [s.connect() for _ in range(12)]
-        for c in crowd:
-            c.sendall(b"hello")
-        s.thaw()
+        crowd = come_at_once(s, 12, b"hello")
         for c in crowd:
             c.shutdown(socket.SHUT_WR)
             data = read_to_end(c, "echo")
@@ -618,11 +616,7 @@ def test_few_slots():
     """A low limit of open files makes few slots: none is accepted that would find no slot."""
     with server("--max-conns", "50", "--workers", "1", setup=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))) as s:
         for _ in range(2):
-            s.freeze()
-            crowd = [s.connect() for _ in range(400)]
-            for c in crowd:
-                c.sendall(GET_CLOSE)
-            s.thaw()
+            crowd = come_at_once(s, 400, GET_CLOSE)
             for c in crowd:
                 data = read_to_end(c, "few slots")
                 check(data.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 ")), f"{data!r}")
