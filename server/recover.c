@@ -139,7 +139,10 @@ static void close_unowned_slots(struct worker *w)
 	}
 }
 
-/* The same by numbers, of the table of file descriptors: there may be no /proc to list it. */
+/*
+ * The same by numbers, of the table of file descriptors: there may be no /proc to list it. Not what
+ * a prepared request closes: another worker's connection could get the number in between.
+ */
 static void close_unowned_fds(struct worker *w)
 {
 	int first, fd;
@@ -156,7 +159,8 @@ static void close_unowned_fds(struct worker *w)
 		for (fd = first; fd < first + PART; fd++) {
 			if (!owned[fd - first] && fd != w->acceptor.listener &&
 			    fd != w->config.shared_listener &&
-			    listener_accepted(fd, w->config.listener_tag))
+			    listener_accepted(fd, w->config.listener_tag) &&
+			    !ring_is_to_close(&w->ring, fd))
 				close(fd);
 		}
 	}

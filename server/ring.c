@@ -63,7 +63,8 @@ static int buffers_init(struct ring *r)
 	return 0;
 }
 
-void ring_buffers_renew(struct ring *r)
+/* Before Linux 6.8, which does not tell what is in the ring: it is emptied, and filled anew. */
+static void register_again(struct ring *r)
 {
 	struct io_uring_buf_reg reg = {
 		.ring_addr = (uintptr_t)r->buffers,
@@ -80,6 +81,23 @@ void ring_buffers_renew(struct ring *r)
 		wait_for_memory(r);
 	if (ret)
 		die("the receive buffers cannot be registered again: %s", strerror(-ret));
+}
+
+void ring_buffers_renew(struct ring *r)
+{
+	bool is_there[RECV_BUFFERS] = { false };
+	uint16_t i, head;
+
+	if (io_uring_buf_ring_head(&r->uring, RECV_BUFFER_GROUP, &head)) {
+		register_again(r);
+		return;
+	}
+	for (i = head; i != r->buffers->tail; i++)
+		is_there[r->buffers->bufs[i % RECV_BUFFERS].bid] = true;
+	for (i = 0; i < RECV_BUFFERS; i++) {
+		if (!is_there[i])
+			ring_buffer_return(r, i);
+	}
 }
 
 int ring_init(struct ring *r, unsigned cq_entries, const struct options *options,
@@ -215,6 +233,20 @@ void ring_reserve(struct ring *r, unsigned n)
 		count(r->counters->sq_flushes);
 		submit(r, 0);
 	}
+}
+
+bool ring_is_to_close(const struct ring *r, int fd)
+{
+	const struct io_uring_sq *sq = &r->uring.sq;
+	unsigned i;
+
+	for (i = sq->sqe_tail - io_uring_sq_ready(&r->uring); i != sq->sqe_tail; i++) {
+		const struct io_uring_sqe *sqe = &sq->sqes[i & sq->ring_mask];
+
+		if (sqe->opcode == IORING_OP_CLOSE && !sqe->file_index && sqe->fd == fd)
+			return true;
+	}
+	return false;
 }
 
 bool ring_is_reaped(const struct ring *r)

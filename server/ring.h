@@ -138,6 +138,9 @@ void ring_submit_and_wait(struct ring *r);
 /* Submits what is prepared, and does not wait. */
 void ring_submit(struct ring *r);
 
+/* Whether a request that is prepared, and not submitted yet, closes descriptor FD. */
+bool ring_is_to_close(const struct ring *r, int fd);
+
 /* How many completions the kernel has dropped so far, for want of memory. */
 static inline unsigned ring_dropped(const struct ring *r)
 {
@@ -168,8 +171,8 @@ static inline const char *ring_buffer(const struct ring *r, unsigned id)
 void ring_buffer_return(struct ring *r, unsigned id);
 
 /*
- * Gives back all of them, also those that dropped completions named. None may be waiting to be
- * reaped.
+ * Gives back those that dropped completions named. No other may be in use, and none may be waiting
+ * to be reaped. It needs no memory, from Linux 6.8 on; before, it waits until there is some.
  */
 void ring_buffers_renew(struct ring *r);
 

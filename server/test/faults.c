@@ -8,6 +8,7 @@
  *                                           ERROR, from the FIRST on that finds the queue full
  *   ACCEPT_SERVER_SQ=N  ACCEPT_SERVER_CQ=N  entries of a ring's queues
  *   ACCEPT_SERVER_WATCHES=N                 an epoll instance has room for N files
+ *   ACCEPT_SERVER_OLD_BUFFERS=1             the kernel does not tell what is in a ring of buffers, as before 6.8
  *   ACCEPT_SERVER_NO_MEMORY=N               there is no memory for N bytes, for more or fewer there is
  *
  * OP is one of the names below. ERROR is the name of an errno; or EVERY for each errno there is, one
@@ -247,11 +248,19 @@ static void add_stale(struct ring *r, uint64_t data)
 	sqe->user_data = user_data(user_data_op(data), earlier);
 }
 
+/* What is closed is open: a number that was closed before may be that of somebody else by then. */
+static void check_close(const struct io_uring_sqe *sqe)
+{
+	if (sqe->opcode == IORING_OP_CLOSE && !sqe->file_index && fcntl(sqe->fd, F_GETFL) < 0)
+		die("fd %d is closed twice", sqe->fd);
+}
+
 static void consider(struct ring *r, struct io_uring_sqe *sqe)
 {
 	enum op op = user_data_op(sqe->user_data);
 	int error;
 
+	check_close(sqe);
 	if (!due(op, false, &error))
 		return;
 	if (error == STALE)
@@ -303,7 +312,7 @@ void ring_before_submit(struct ring *r)
 
 	parse_once();
 	end = r->uring.sq.sqe_tail;
-	for (i = r->uring.sq.sqe_head; n_faults && i != end; i++)
+	for (i = r->uring.sq.sqe_head; i != end; i++)
 		consider(r, &r->uring.sq.sqes[i & r->uring.sq.ring_mask]);
 }
 
@@ -342,6 +351,15 @@ int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait)
 	calls++;
 	failed += fails_now;
 	return ret ? ret : __real_io_uring_submit_and_wait(ring, wait);
+}
+
+int __real_io_uring_buf_ring_head(struct io_uring *ring, int group, uint16_t *head);
+int __wrap_io_uring_buf_ring_head(struct io_uring *ring, int group, uint16_t *head);
+int __wrap_io_uring_buf_ring_head(struct io_uring *ring, int group, uint16_t *head)
+{
+	if (getenv("ACCEPT_SERVER_OLD_BUFFERS"))
+		return -EINVAL;
+	return __real_io_uring_buf_ring_head(ring, group, head);
 }
 
 void *__real_malloc(size_t size);
