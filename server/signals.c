@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct {
@@ -103,16 +104,41 @@ bool signals_pending(int fd, int wait_ms)
 	return ready > 0;
 }
 
+static enum signal_meaning meaning_of(uint32_t number)
+{
+	unsigned i;
+
+	for (i = 0; (uint32_t)signals[i].number != number; i++)
+		;
+	return signals[i].meaning;
+}
+
+/*
+ * Takes a signal that ends the server, if one is pending: signalfd gives the lowest number first, so
+ * that one which comes again and again, such as SIGUSR1, would keep SIGTERM from being read.
+ */
+static int ending(void)
+{
+	sigset_t set;
+	unsigned i;
+
+	sigemptyset(&set);
+	for (i = 0; i < SIGNALS; i++) {
+		if (signals[i].meaning == SIGNAL_END)
+			sigaddset(&set, signals[i].number);
+	}
+	return sigtimedwait(&set, NULL, &(struct timespec){ 0 });
+}
+
 int signals_next(int fd)
 {
 	struct signalfd_siginfo info;
-	unsigned i;
 
+	if (ending() > 0)
+		return SIGNAL_END;
 	while (read(fd, &info, sizeof(info)) != sizeof(info)) {
 		if (errno != EINTR)
 			return -1;
 	}
-	for (i = 0; (uint32_t)signals[i].number != info.ssi_signo; i++)
-		;
-	return (int)signals[i].meaning;
+	return (int)meaning_of(info.ssi_signo);
 }

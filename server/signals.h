@@ -33,7 +33,10 @@ int signals_open(void);
 /* Whether one waits to be read, after WAIT_MS milliseconds at most. */
 bool signals_pending(int fd, int wait_ms);
 
-/* Waits for the next signal that means something. Returns its meaning, or -1 with errno. */
+/*
+ * Waits for the next signal that means something, one with the meaning SIGNAL_END first. Returns its
+ * meaning, or -1 with errno.
+ */
 int signals_next(int fd);
 
 #endif
