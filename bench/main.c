@@ -19,6 +19,7 @@
 #include "plan/run_cmd.h"
 #include "load/storm_cmd.h"
 #include "lock/waits_cmd.h"
+#include "server/standard_fds.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -74,6 +75,7 @@ static void set_signals(void)
 int main(int argc, char **argv)
 {
 	set_signals();
+	standard_fds_begin();
 	if (argc < 2) {
 		print_usage(stderr);
 		return EXIT_USAGE;

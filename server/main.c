@@ -24,6 +24,7 @@
 #include "options.h"
 #include "probe.h"
 #include "signals.h"
+#include "standard_fds.h"
 #include "worker.h"
 
 struct server {
@@ -453,6 +454,7 @@ int main(int argc, char **argv)
 	bool asked_to_end, drained, printed;
 
 	signals_begin();
+	standard_fds_begin();
 	message_begin();
 	options_parse(&s.options, argc, argv);
 	choose_path(&s);

@@ -113,6 +113,14 @@ said=$(ulimit -f 1; "$bench" run --server /bin/true --out "$folder/full" --prese
 [ $? = 1 ] && [[ $said == *"cannot write the record to $folder/full: No space left"* ]] &&
 	[ ! -s "$folder/full" ] || complain "$said"
 
+# Standard output or stderr is closed: its number is not that of the records, where lines for a person would end up.
+for closed in '>&-' '2>&-' '>&- 2>&-'; do
+	eval "\"$bench\" run --server /bin/true --out \"$folder/closed\" --preset smoke --paths bare --repetitions 1 \
+		--connections 10 --warm-up 0 --no-self-check --progress $closed" >/dev/null 2>&1
+	python3 -c 'import json, sys; assert [json.loads(line) for line in open(sys.argv[1])]' "$folder/closed" ||
+		complain "$closed: $(cat "$folder/closed")"
+done
+
 # A server that ends at once, one that says nonsense: the cell fails, with a record of why.
 printf '#!/bin/sh\necho "cannot listen: port 80 is in use" >&2\nexit 1\n' >"$folder/dead"
 printf '#!/bin/sh\necho "good morning"\nsleep 60\n' >"$folder/nonsense"
