@@ -730,6 +730,65 @@ def test_drain_out_of_descriptors():
         check(s.totals["accepts"] == s.totals["closed"] == 9, f"{s.totals['accepts']} accepted, {s.totals['closed']} closed")
 
 
+def crowd_with_begun_requests(instance, n):
+    """N clients, each with a request of which the last two bytes are to come."""
+    crowd = [instance.connect() for _ in range(n)]
+    for c in crowd:
+        c.sendall(GET_CLOSE[:-2])
+    return crowd
+
+
+def finish(crowd):
+    """They are answered and closed, whatever becomes of others."""
+    for c in crowd:
+        c.sendall(GET_CLOSE[-2:])
+    for c in crowd:
+        data = read_to_end(c, "a queued one")
+        check(data.startswith(b"HTTP/1.1 200 "), f"{data!r}")
+        c.close()
+
+
+def test_drain_closes_all_but_one():
+    """A worker that ends while another still runs has closed what it had, those on spare places, too."""
+    with server("--max-conns", "2", "--drain-timeout", "1m", "--request-timeout", "1m") as s:
+        first = []
+        while s.now()["conns_now"] < 2:
+            first += crowd_with_begun_requests(s, 1)
+            time.sleep(0.05)
+        time.sleep(1.2)  # until nothing is refused any more that a burst brought
+        refused_before = s.now()["refused"]
+        queue = crowd_with_begun_requests(s, 20)
+        time.sleep(0.3)
+        s.process.send_signal(signal.SIGTERM)
+        eventually(lambda: refused(s), "it does not drain")
+        finish(queue[1:])
+        finish(queue[:1])
+        for c in first:
+            c.close()
+        s.wait()
+        check(s.totals["refused"] == refused_before, f"{s.totals['refused']} refused, {refused_before} before the drain")
+
+
+def test_drain_with_few_slots():
+    """More wait than there are slots: they are taken as slots become free, and none is closed for want of one."""
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (110, 110))
+
+    with server("--workers", "1", "--drain-timeout", "1m", "--request-timeout", "1m", setup=few_files) as s:
+        places = int(s.first.split(" max-conns=")[1].split()[0])
+        crowd = crowd_with_begun_requests(s, places)
+        eventually(lambda: s.now()["conns_now"] == places, "not full")
+        time.sleep(1.2)
+        queue = crowd_with_begun_requests(s, 150)
+        time.sleep(0.3)
+        s.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        for c in queue:
+            finish([c])
+        finish(crowd)
+        s.wait()
+
+
 def refused(instance):
     try:
         instance.connect().close()
@@ -1192,6 +1251,41 @@ def test_inherited_signals():
     check(done.returncode >= 0, f"ended by signal {-done.returncode}")
 
 
+def test_closed_standard_fds():
+    """No socket gets the number of standard input or stderr: what is said to a person would go to a client."""
+    p = started_with(":", 'exec "$@" <&- 2>&-')
+    port = int(p.stdout.readline().split(b" listen=")[1].split()[0].rpartition(b":")[2])
+    for fd in (0, 2):
+        check(os.readlink(f"/proc/{p.pid}/fd/{fd}") == "/", os.readlink(f"/proc/{p.pid}/fd/{fd}"))
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
+        check(ask(c)[0] == 200, "not served")
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=30)
+    check(p.returncode == 0, f"{p.returncode}")
+
+
+def test_flood_of_signals():
+    """However often SIGUSR1 comes, SIGTERM is heard."""
+    p = started_with("exec >/dev/null")
+    eventually(lambda: any("SigBlk" in line and int(line.split()[1], 16) & 1 << (signal.SIGTERM - 1)
+                           for line in open(f"/proc/{p.pid}/status", encoding="ascii")), "no signals are blocked")
+    flood = "import os\nwhile True: os.kill(%d, %d)" % (p.pid, signal.SIGUSR1)
+    floods = [subprocess.Popen([sys.executable, "-c", flood], stderr=subprocess.DEVNULL) for _ in range(2)]
+    time.sleep(0.5)
+    p.send_signal(signal.SIGTERM)
+    try:
+        p.wait(20 * SLOWNESS)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        raise Failure("SIGTERM is not heard among many SIGUSR1") from None
+    finally:
+        for one in floods:
+            one.kill()
+            one.wait()
+    p.communicate()
+    check(p.returncode == 0, f"{p.returncode}")
+
+
 def test_other_signals():
     """Those that end a process by default drain the server, or do nothing to it."""
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU, signal.SIGPWR):
@@ -1253,6 +1347,21 @@ def test_nobody_reads():
     out, err = p.communicate()
     check(p.returncode == 1 and out.count(b"totals ") == 1, f"{p.returncode}: {out!r}")
     check(b"the totals are lost" in err, f"{err!r}")
+
+
+def test_totals_without_files():
+    """RLIMIT_NOFILE is 0: nothing can be waited for, and the totals are written to a file all the same."""
+    if "ACCEPT_TEST_SANITIZED" in os.environ:  # a sanitizer needs files at the end
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        log = os.path.join(folder, "log")
+        p = started_with(f"exec >{log}", 'exec "$@" --drain-timeout 500ms')
+        eventually(lambda: os.path.exists(log) and "listen=" in open(log, encoding="ascii").read(), "no first line")
+        resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (0, resource.prlimit(p.pid, resource.RLIMIT_NOFILE)[1]))
+        p.send_signal(signal.SIGTERM)
+        err = p.communicate(timeout=30 * SLOWNESS)[1]
+        said = open(log, encoding="ascii").read()
+        check(p.returncode == 0 and said.count("\ntotals ") == 1, f"{p.returncode}: {said} {err!r}")
 
 
 def test_log_at_its_limit():
