@@ -761,10 +761,10 @@ def test_drain_closes_all_but_one():
         time.sleep(0.3)
         s.process.send_signal(signal.SIGTERM)
         eventually(lambda: refused(s), "it does not drain")
-        finish(queue[1:])
-        finish(queue[:1])
         for c in first:
             c.close()
+        finish(queue[1:])
+        finish(queue[:1])
         s.wait()
         check(s.totals["refused"] == refused_before, f"{s.totals['refused']} refused, {refused_before} before the drain")
 
