@@ -93,6 +93,7 @@ struct conn {
 	bool refused : 1;     /* it is told that the server is full */
 	bool as_accepted : 1; /* it is served as the slot or fd that it was accepted as */
 	bool suspect : 1;     /* its completion may have been dropped: see recover.h */
+	bool held : 1;	      /* its receive waits until a recovery has ended */
 	bool served : 1;      /* at least one answer has been sent */
 	bool watched : 1;     /* epoll: it is in the interest list */
 	uint8_t tries;	      /* failed ones: to DUP it, or to receive while no buffer is free */

@@ -74,7 +74,13 @@ void drain_arm(struct worker *w)
 
 void drain_woken(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 {
-	(void)none, (void)cqe; /* whatever ended the read: it is looked, and read again */
+	(void)none; /* whatever ended the read: it is looked, and read again */
 	drain_check(w);
-	drain_arm(w);
+	if (ring_is_current(&w->ring, cqe))
+		drain_arm(w);
+}
+
+void drain_disarm(struct worker *w)
+{
+	ring_cancel_now(&w->ring, OP_WAKE, w->ring.epoch);
 }

@@ -42,8 +42,11 @@ void drain_extend(struct worker *w, uint64_t ms);
 /* Whether the worker has drained, or has no time left to. */
 bool drain_is_over(const struct worker *w);
 
-/* Once, before the first pass: submits the OP_WAKE. */
+/* Before the first pass, and when a recovery has ended: submits the OP_WAKE. */
 void drain_arm(struct worker *w);
+
+/* When a recovery begins, which cannot know whether it is in flight: cancels the OP_WAKE. */
+void drain_disarm(struct worker *w);
 
 /* The completion of OP_WAKE, which is of no connection. */
 void drain_woken(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);

@@ -6,6 +6,7 @@
 
 #include "listener.h"
 #include "message.h"
+#include "serve.h"
 #include "worker.h"
 
 enum {
@@ -13,19 +14,28 @@ enum {
 	PART = 1024,	   /* descriptors that are looked at together */
 };
 
+/* What the kernel says of a request. */
+enum answer {
+	GONE,	   /* there is none: it has completed, or is a link that has not begun */
+	IN_FLIGHT, /* it waited, and has been cancelled */
+	BUSY,	   /* a thread of the kernel (io-wq) is at it, and has been told to stop */
+};
+
 /*
- * Whether that request of C was in flight. If it was, it has been cancelled by this, and ends with
- * ECANCELED, which its handler takes for a cancel that came too late: it repeats the request, so
- * nothing is lost by asking.
+ * Asks by a cancel. If the request was in flight, it ends with ECANCELED or EINTR, which its handler
+ * takes for a cancel that came too late: it repeats the request, so nothing is lost by asking.
  */
-static bool cancel_if_in_flight(struct worker *w, enum op op, const struct conn *c)
+static enum answer ask(struct worker *w, enum op op, const struct conn *c)
 {
-	return ring_cancel_now(&w->ring, op, c->id) != -ENOENT;
+	int ret = ring_cancel_now(&w->ring, op, c->id);
+
+	return ret == -ENOENT ? GONE : ret ? BUSY : IN_FLIGHT;
 }
 
 static void begin(struct worker *w)
 {
 	acceptor_hold(w);
+	drain_disarm(w);
 	clock_forget(w);
 	ring_new_epoch(&w->ring);
 	w->recovery.stage = RECOVERY_BEGUN;
@@ -34,14 +44,12 @@ static void begin(struct worker *w)
 /*
  * The kernel goes from one link of a chain to the next in work that it queues, first in, first
  * out. So when the end of a chain longer than any other is reached, every chain that was submitted
- * before has come as far as it can.
+ * before has come as far as it can, and what was done before is told.
  */
 static void prep_barrier(struct worker *w)
 {
-	uint32_t i;
+	unsigned i;
 
-	for (i = 0; i < w->conns.capacity; i++)
-		w->conns.conns[i].suspect = w->conns.conns[i].state != CONN_FREE;
 	ring_reserve(&w->ring, BARRIER_LINKS);
 	for (i = 1; i <= BARRIER_LINKS; i++) {
 		struct io_uring_sqe *sqe = ring_request(&w->ring, OP_BARRIER, w->ring.epoch);
@@ -50,41 +58,113 @@ static void prep_barrier(struct worker *w)
 		if (i < BARRIER_LINKS)
 			sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 	}
-	w->recovery.stage = RECOVERY_BARRIER;
+}
+
+static void suspect_all(struct worker *w)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->conns.capacity; i++) {
+		struct conn *c = &w->conns.conns[i];
+
+		c->suspect = c->state != CONN_FREE && !c->held;
+	}
+	prep_barrier(w);
+	w->recovery.stage = RECOVERY_SUSPECTED;
 }
 
 void recover_reached(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 {
+	struct recovery *r = &w->recovery;
+
 	(void)none;
-	if (ring_is_current(&w->ring, cqe))
-		w->recovery.stage = cqe->res < 0 ? RECOVERY_BEGUN : RECOVERY_SETTLED;
+	if (!ring_is_current(&w->ring, cqe))
+		return;
+	if (cqe->res < 0)
+		r->stage = RECOVERY_BEGUN;
+	else
+		r->stage = r->stage == RECOVERY_SUSPECTED ? RECOVERY_SETTLED : RECOVERY_TOLD;
 }
 
-/* Nothing was heard of C since the barrier was submitted: does it still wait for something? */
-static bool is_lost(struct worker *w, const struct conn *c)
+/* Whether the kernel is at anything that C may wait for. */
+static enum answer ask_about(struct worker *w, struct conn *c)
 {
+	enum answer answer;
+
 	switch ((enum conn_state)c->state) {
 	case CONN_FREE:
-		return false;
-	case CONN_OPENING:
-		return c->limit != LIMIT_OPENING; /* an INSTALL does not wait for anything */
-	case CONN_RETIRING:
-		return true; /* nor does a close */
-	case CONN_RECEIVING: /* perhaps behind a DUP, should io-wq have that */
-		return !cancel_if_in_flight(w, OP_RECV, c) && !cancel_if_in_flight(w, OP_OPEN, c);
+	case CONN_RETIRING: /* a close does not wait for anything */
+		return GONE;
+	case CONN_OPENING: /* nor does an INSTALL, but the server may wait with it */
+		return c->limit == LIMIT_OPENING ? IN_FLIGHT : GONE;
 	case CONN_SENDING:
-		return !cancel_if_in_flight(w, OP_SEND, c);
+		return ask(w, OP_SEND, c);
 	case CONN_LINGERING:
-		return !cancel_if_in_flight(w, OP_RECV, c) &&
-		       !cancel_if_in_flight(w, OP_SHUTDOWN, c);
+		answer = ask(w, OP_RECV, c);
+		return answer == GONE ? ask(w, OP_SHUTDOWN, c) : answer;
+	case CONN_RECEIVING:
+		answer = ask(w, OP_RECV, c);
+		if (answer == GONE) /* perhaps behind a DUP, should io-wq have that */
+			return ask(w, OP_OPEN, c);
+		if (c->suspect)
+			serve_chain_worked(w, c);
+		return answer;
 	}
-	return false;
+	return GONE;
 }
 
 /*
- * Whether the descriptor of such a connection is still there nobody knows: close_unowned() finds it
- * if it is. The slot of one that has an fd and still waits has been closed by its chain.
+ * A connection that io-wq is at is overdue: its receive would soon be back there, and with it a buffer
+ * that nobody else may get.
  */
+static void look_at(struct worker *w, struct conn *c)
+{
+	enum answer answer = ask_about(w, c);
+
+	if (answer != GONE)
+		c->suspect = false;
+	if (answer != BUSY)
+		return;
+	if (c->limit != LIMIT_NONE)
+		conn_expire(&w->conns, c);
+	c->cancelled = true;
+}
+
+/* Those that stay suspect until all that has been done by now is told are lost. */
+static void ask_about_all(struct worker *w)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->conns.capacity; i++)
+		look_at(w, &w->conns.conns[i]);
+	prep_barrier(w);
+	w->recovery.stage = RECOVERY_ASKED;
+}
+
+static bool may_have_buffer(const struct conn *c)
+{
+	return (c->state == CONN_RECEIVING || c->state == CONN_LINGERING) && !c->held &&
+	       !c->suspect;
+}
+
+/* Whether no receive is in flight; if one is, it is told to end. */
+static bool no_buffer_is_used(struct worker *w)
+{
+	bool none = true;
+	uint32_t i;
+
+	for (i = 0; i < w->conns.capacity; i++) {
+		struct conn *c = &w->conns.conns[i];
+
+		if (!may_have_buffer(c))
+			continue;
+		look_at(w, c);
+		none = false;
+	}
+	return none;
+}
+
+/* Whether the descriptor of such a connection is still there nobody knows: close_unowned() looks. */
 static unsigned strike_off_lost(struct worker *w)
 {
 	unsigned n = 0;
@@ -95,27 +175,18 @@ static unsigned strike_off_lost(struct worker *w)
 
 		if (!c->suspect)
 			continue;
-		if (!is_lost(w, c)) {
-			c->suspect = c->fd >= 0 && !cancel_if_in_flight(w, OP_OPEN, c);
-			continue;
-		}
 		n++;
 		if (c->as_accepted && c->fd >= 0)
 			close(c->fd);
 		if (w->config.path->uses_pool && !c->as_accepted) {
-			w->config.path->retire(
-				w, c); /* its fd is a number of the pool: it ends at once */
+			/* Its fd is a number of the pool: it ends at once. */
+			w->config.path->retire(w, c);
 			continue;
 		}
 		c->fd = c->slot = -1;
 		conn_end(&w->conns, c);
 	}
 	return n;
-}
-
-static bool owns_slot(const struct conn *c)
-{
-	return c->slot >= 0 && !c->suspect;
 }
 
 /* Works on a part of the table at a time: it needs no memory, which may be what is lacking. */
@@ -132,7 +203,7 @@ static void close_unowned_slots(struct worker *w)
 		for (i = 0; i < w->conns.capacity; i++) {
 			const struct conn *c = &w->conns.conns[i];
 
-			if (owns_slot(c) && (uint32_t)c->slot - first < n)
+			if (c->slot >= 0 && (uint32_t)c->slot - first < n)
 				files[(uint32_t)c->slot - first] = IORING_REGISTER_FILES_SKIP;
 		}
 		io_uring_register_files_update(&w->ring.uring, first, files, n);
@@ -185,28 +256,40 @@ static void say_so(struct worker *w, unsigned lost)
 
 static void settle_books(struct worker *w)
 {
-	unsigned lost;
+	unsigned lost = strike_off_lost(w);
+	uint32_t i;
 
 	ring_buffers_renew(&w->ring);
-	lost = strike_off_lost(w);
 	close_unowned(w);
 	acceptor_resume(w);
+	drain_arm(w);
 	w->recovery.stage = RECOVERY_NONE;
+	for (i = 0; i < w->conns.capacity; i++)
+		serve_held_receive(w, &w->conns.conns[i]);
 	say_so(w, lost);
 	drain_check(w); /* the main thread's word may have been among them */
 }
 
 void recover_update(struct worker *w)
 {
-	enum recovery_stage stage;
-
 	if (ring_has_dropped(&w->ring))
 		begin(w);
-	stage = w->recovery.stage;
-	if (stage == RECOVERY_NONE || !ring_is_reaped(&w->ring))
+	if (w->recovery.stage == RECOVERY_NONE || !ring_is_reaped(&w->ring))
 		return;
-	if (stage == RECOVERY_BEGUN)
-		prep_barrier(w);
-	else if (stage == RECOVERY_SETTLED)
-		settle_books(w);
+	switch (w->recovery.stage) {
+	case RECOVERY_BEGUN:
+		suspect_all(w);
+		break;
+	case RECOVERY_SETTLED:
+		ask_about_all(w);
+		break;
+	case RECOVERY_TOLD:
+		if (no_buffer_is_used(w))
+			settle_books(w);
+		break;
+	case RECOVERY_NONE:
+	case RECOVERY_SUSPECTED: /* the barrier has not been reached */
+	case RECOVERY_ASKED:
+		break;
+	}
 }

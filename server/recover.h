@@ -8,15 +8,19 @@
  * receive buffer is not given back, or accepting is thought to be going on and is not. Nobody can
  * tell what has been dropped, so the books are compared with the kernel's, in these stages:
  *
- *     BEGUN     Accepting stops, so that nothing new gets a descriptor meanwhile, and a new epoch of
- *               the ring begins: what earlier requests of the worker itself may still say is ignored.
- *               What has been accepted is reaped.
- *     BARRIER   Every connection is suspect until a completion of it comes. All that has been
- *               submitted gets as far as it can.
- *     SETTLED   For each suspect the kernel is asked whether the request it waits for is in flight.
- *               If not, its completion was dropped, and the connection is struck off. Then the
- *               descriptors of this worker that no connection has are closed, and accepting and the
- *               clock begin anew.
+ *     BEGUN      Accepting stops, so that nothing new gets a descriptor meanwhile, and so do receives,
+ *                once they have ended. A new epoch of the ring begins: what earlier requests of the
+ *                worker itself may still say is ignored. What has been accepted is reaped.
+ *     SUSPECTED  Every connection is suspect until a completion of it comes. A barrier has been
+ *                submitted: all before it gets as far as it can.
+ *     SETTLED    It has. For each connection the kernel is asked, by a cancel, whether the request it
+ *                waits for is in flight.
+ *     ASKED      A second barrier: what had completed when that was asked is told first.
+ *     TOLD       It has been. Whose request is not in flight and is still suspect has lost its
+ *                completion, and is struck off, as soon as no receive is in flight: one that a thread
+ *                of the kernel (io-wq) is at may have a buffer. Then the buffers that are missing are
+ *                given back, the descriptors of this worker that no connection has are closed, and
+ *                accepting, receiving and the clock begin anew.
  *
  * Slots and the numbers of a pool are the worker's own. An fd in a table that workers share is
  * known by a tag that sockets inherit from the worker's listener (listener.h). With --listener
@@ -32,7 +36,14 @@
 struct io_uring_cqe;
 struct worker;
 
-enum recovery_stage { RECOVERY_NONE, RECOVERY_BEGUN, RECOVERY_BARRIER, RECOVERY_SETTLED };
+enum recovery_stage {
+	RECOVERY_NONE,
+	RECOVERY_BEGUN,
+	RECOVERY_SUSPECTED,
+	RECOVERY_SETTLED,
+	RECOVERY_ASKED,
+	RECOVERY_TOLD,
+};
 
 struct recovery {
 	enum recovery_stage stage;
@@ -41,6 +52,12 @@ struct recovery {
 
 /* Once per pass, behind the reaping: a few loads while nothing has been dropped. */
 void recover_update(struct worker *w);
+
+/* Whether no receive is to be submitted now: serve_held_receive() is called when it may be. */
+static inline bool recovery_holds_receives(const struct recovery *r)
+{
+	return r->stage != RECOVERY_NONE;
+}
 
 /* A completion of C has come, so C is not suspect. */
 static inline void recover_answered(struct conn *c)

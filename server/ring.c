@@ -37,12 +37,20 @@ static void wait_for_memory(struct ring *r)
 	nanosleep(&(struct timespec){ .tv_nsec = MEMORY_WAIT_NS }, NULL);
 }
 
+static void give_back(struct ring *r, unsigned id)
+{
+	io_uring_buf_ring_add(r->buffers, r->buffer_memory + (size_t)id * RECV_BUFFER_SIZE,
+			      RECV_BUFFER_SIZE, (unsigned short)id,
+			      io_uring_buf_ring_mask(RECV_BUFFERS), 0);
+	io_uring_buf_ring_advance(r->buffers, 1);
+}
+
 static void return_all(struct ring *r)
 {
 	unsigned i;
 
 	for (i = 0; i < RECV_BUFFERS; i++)
-		ring_buffer_return(r, i);
+		give_back(r, i);
 }
 
 static int buffers_init(struct ring *r)
@@ -96,7 +104,7 @@ void ring_buffers_renew(struct ring *r)
 		is_there[r->buffers->bufs[i % RECV_BUFFERS].bid] = true;
 	for (i = 0; i < RECV_BUFFERS; i++) {
 		if (!is_there[i])
-			ring_buffer_return(r, i);
+			give_back(r, i);
 	}
 }
 
@@ -184,8 +192,8 @@ const char *ring_error_hint(int error)
 }
 
 /*
- * Waits for a completion. With --min-wait, first up to that time for a whole batch: the kernel then
- * wakes this thread once for all of it.
+ * Waits for a completion. With --min-wait, first up to that time for a whole batch, unless the ring is
+ * in a hurry: the kernel then wakes this thread once for all of it.
  */
 static int submit_and_wait(struct ring *r, unsigned wait)
 {
@@ -194,7 +202,7 @@ static int submit_and_wait(struct ring *r, unsigned wait)
 	struct __kernel_timespec longest = { .tv_sec = 3600 };
 	struct io_uring_cqe *cqe;
 
-	if (!wait || !o->min_wait_us)
+	if (!wait || !o->min_wait_us || r->hurry)
 		return io_uring_submit_and_wait(&r->uring, wait);
 	return io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, o->min_batch, &longest,
 						    (unsigned)o->min_wait_us, NULL);
@@ -299,10 +307,8 @@ void ring_new_epoch(struct ring *r)
 	r->epoch++;
 }
 
-void ring_buffer_return(struct ring *r, unsigned id)
+void ring_buffer_return(struct ring *r, const struct io_uring_cqe *cqe)
 {
-	io_uring_buf_ring_add(r->buffers, r->buffer_memory + (size_t)id * RECV_BUFFER_SIZE,
-			      RECV_BUFFER_SIZE, (unsigned short)id,
-			      io_uring_buf_ring_mask(RECV_BUFFERS), 0);
-	io_uring_buf_ring_advance(r->buffers, 1);
+	if (cqe->flags & IORING_CQE_F_BUFFER)
+		give_back(r, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 }

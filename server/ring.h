@@ -74,6 +74,7 @@ struct ring {
 	uint32_t slots;	  /* places in the table of direct descriptors; 0: none */
 	unsigned dropped; /* completions that the kernel has dropped, when last looked at */
 	uint32_t epoch;	  /* recoveries so far: the id of requests that belong to no connection */
+	bool hurry;	  /* no batch is waited for, whatever --min-wait says */
 	/* See ring_on_shortage(). */
 	void (*shortage)(void *owner);
 	void *owner;
@@ -162,13 +163,18 @@ static inline bool ring_is_current(const struct ring *r, const struct io_uring_c
 /* Whether no completion is there to be reaped, and the kernel keeps none back for want of room. */
 bool ring_is_reaped(const struct ring *r);
 
-/* The buffer a receive has filled, and giving it back once its bytes are used. */
-static inline const char *ring_buffer(const struct ring *r, unsigned id)
+/*
+ * The buffer that a completion names, and giving it back, if it names one, once it has been handled. A
+ * receive that has failed may name one, too: one that a thread of the kernel worked on (io-wq) took
+ * it before it waited.
+ */
+static inline const char *ring_buffer(const struct ring *r, const struct io_uring_cqe *cqe)
 {
-	return r->buffer_memory + (size_t)id * RECV_BUFFER_SIZE;
+	return r->buffer_memory +
+	       (size_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT) * RECV_BUFFER_SIZE;
 }
 
-void ring_buffer_return(struct ring *r, unsigned id);
+void ring_buffer_return(struct ring *r, const struct io_uring_cqe *cqe);
 
 /*
  * Gives back those that dropped completions named. No other may be in use, and none may be waiting

@@ -34,7 +34,15 @@ static void prep_receive(struct conn *c, struct io_uring_sqe *sqe)
 
 static void receive_again(struct worker *w, struct conn *c)
 {
-	prep_receive(c, ring_request(&w->ring, OP_RECV, c->id));
+	c->held = recovery_holds_receives(&w->recovery);
+	if (!c->held)
+		prep_receive(c, ring_request(&w->ring, OP_RECV, c->id));
+}
+
+void serve_held_receive(struct worker *w, struct conn *c)
+{
+	if (c->held)
+		receive_again(w, c);
 }
 
 /*
@@ -60,7 +68,9 @@ void serve_receive_linked(struct worker *w, struct conn *c, struct io_uring_sqe 
 
 void serve_receive(struct worker *w, struct conn *c)
 {
-	serve_receive_linked(w, c, ring_request(&w->ring, OP_RECV, c->id));
+	serve_limit_receive(w, c);
+	c->state = CONN_RECEIVING;
+	receive_again(w, c);
 }
 
 /*
@@ -225,8 +235,7 @@ void serve_slot_closed(struct worker *w, struct conn *c, struct io_uring_cqe *cq
 	w->config.path->slot_closed(w, c, cqe->res);
 }
 
-/* The first receive behind a DUP has been reached: the chain has worked, and closed the slot. */
-static void chain_worked(struct worker *w, struct conn *c)
+void serve_chain_worked(struct worker *w, struct conn *c)
 {
 	if (c->fd < 0 || c->slot < 0)
 		return;
@@ -236,19 +245,15 @@ static void chain_worked(struct worker *w, struct conn *c)
 
 void serve_received(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	unsigned id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
-	bool has_buffer = cqe->flags & IORING_CQE_F_BUFFER;
 	int ret = 0;
 
 	c->cancelled = false;
 	c->tries = 0;
 	c->more = cqe->flags & IORING_CQE_F_SOCK_NONEMPTY;
-	chain_worked(w, c);
+	serve_chain_worked(w, c);
 	if (cqe->res && c->state == CONN_RECEIVING)
-		ret = protocol_received(&w->protocol, c, ring_buffer(&w->ring, id),
+		ret = protocol_received(&w->protocol, c, ring_buffer(&w->ring, cqe),
 					(uint32_t)cqe->res);
-	if (has_buffer)
-		ring_buffer_return(&w->ring, id);
 	if (ret || !cqe->res || (c->state == CONN_LINGERING && c->overdue != LIMIT_NONE))
 		retire(w, c);
 	else if (c->state == CONN_LINGERING)
@@ -262,7 +267,7 @@ void serve_receive_failed(struct worker *w, struct conn *c, struct io_uring_cqe 
 	bool overdue = c->overdue != LIMIT_NONE, cancelled = c->cancelled;
 
 	c->cancelled = false;
-	chain_worked(w, c);
+	serve_chain_worked(w, c);
 	if (cqe->res == -ENOBUFS) /* more completed in one pass than there are buffers */
 		count(w->counters.no_buffers);
 	if (request_verdict(OP_RECV, -cqe->res) != AGAIN) {
@@ -337,9 +342,11 @@ void serve_retired(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 
 void serve_cancel_failed(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	(void)cqe;
 	if (!c->cancelled)
 		return; /* it had just completed, and what follows from that is on its way */
+	/* A thread of the kernel is at it, and has been told: its completion is on its way, too. */
+	if (cqe->res == -EALREADY)
+		return;
 	c->cancelled = false;
 	if (c->overdue != LIMIT_NONE)
 		conn_set_limit(&w->conns, c, c->overdue, w->clock.now_ms);

@@ -45,6 +45,15 @@ void serve_shut_down(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 void serve_retired(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 void serve_cancel_failed(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 
+/* Submits the receive of C that a recovery has held back, if there is one. */
+void serve_held_receive(struct worker *w, struct conn *c);
+
+/*
+ * The first receive of C behind a DUP has been reached: the chain has worked, and closed the slot.
+ * Nothing for a connection without such a chain.
+ */
+void serve_chain_worked(struct worker *w, struct conn *c);
+
 /* The completion of a serve_release(), which there is only if it failed: of no connection. */
 void serve_release_failed(struct worker *w, struct conn *none, struct io_uring_cqe *cqe);
 

@@ -80,8 +80,6 @@ static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
 			/* A cancel may well come to nothing after its connection has ended. */
 			if (op != OP_CANCEL)
 				count(w->counters.stale);
-			if (cqe->flags & IORING_CQE_F_BUFFER)
-				ring_buffer_return(&w->ring, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 			return;
 		}
 	}
@@ -101,6 +99,7 @@ static void reap(struct worker *w)
 
 	io_uring_for_each_cqe (&w->ring.uring, head, cqe) {
 		dispatch(w, cqe);
+		ring_buffer_return(&w->ring, cqe);
 		n++;
 	}
 	io_uring_cq_advance(&w->ring.uring, n); /* one store for all of them */
@@ -227,7 +226,7 @@ static bool open_conns(struct worker *w)
 	const struct options *o = w->config.options;
 	const uint64_t limit_ms[CONN_LIMITS] = {
 		[LIMIT_IDLE] = o->idle_timeout_ms, [LIMIT_REQUEST] = o->request_timeout_ms,
-		[LIMIT_LINGER] = LINGER_MS,	   [LIMIT_DRAIN] = 0,
+		[LIMIT_LINGER] = LINGER_MS,	   [LIMIT_DRAIN] = 1,
 		[LIMIT_OPENING] = TICK_MS,
 	};
 	int ret = conn_table_init(&w->conns, w->config.max_conns, spare_conns(o), limit_ms,

@@ -20,7 +20,8 @@
  * A request that is to fail is replaced, just before its submission, by a NOP with the injected
  * result (Linux 6.10), which keeps its user_data, its links and its flags: what the kernel does to
  * the rest of a chain is the kernel's own doing. A close that is said to have failed although the
- * descriptor is gone (EIO) is done, and its completion changed. A completion is dropped as the
+ * descriptor is gone (EIO) is done, and its completion changed; so is a cancel of what a thread of the
+ * kernel is at (EALREADY). A completion is dropped as the
  * kernel does it when it has no memory: it is nowhere, it is counted in the ring's cq_overflow, and
  * the io_uring_enter() that submits nothing says EBADR. Where a path makes a system call instead of
  * a request, the linker has put the functions __wrap_... below in its place.
@@ -223,7 +224,8 @@ static void inject(struct io_uring_sqe *sqe, enum op op, int error)
 			sqe->len = 1;
 		return;
 	}
-	if ((op == OP_RETIRE || op == OP_RELEASE) && request_verdict(op, error) == NOTHING) {
+	if (((op == OP_RETIRE || op == OP_RELEASE) && request_verdict(op, error) == NOTHING) ||
+	    (op == OP_CANCEL && error == EALREADY)) {
 		inject_late(sqe, error);
 		return;
 	}

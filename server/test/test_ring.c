@@ -78,6 +78,14 @@ static int take_buffer(struct ring *r, const int fds[2])
 	return id;
 }
 
+static void give_back(struct ring *r, unsigned id)
+{
+	const struct io_uring_cqe cqe = { .flags = IORING_CQE_F_BUFFER |
+						   id << IORING_CQE_BUFFER_SHIFT };
+
+	ring_buffer_return(r, &cqe);
+}
+
 /* Takes all that there are, and gives none back: each is there once. */
 static void take_all(struct ring *r, const int fds[2])
 {
@@ -111,7 +119,7 @@ static void test_buffers_renew(struct ring *r)
 
 		CHECK(id >= 0, "none is left");
 		if (id >= 0 && i % 3 == 0)
-			ring_buffer_return(r, (unsigned)id);
+			give_back(r, (unsigned)id);
 	}
 	ring_buffers_renew(r);
 	take_all(r, fds);
