@@ -75,6 +75,18 @@ static void set_parked(struct fdpool *pool, unsigned parkeds, unsigned doubtfuls
 	count_set(pool->counters->parked_now, parkeds + doubtfuls);
 }
 
+static int take_doubtful(struct fdpool *pool)
+{
+	int fd;
+
+	if (!pool->doubtfuls)
+		return -1;
+	fd = pool->doubtful[pool->oldest_doubtful];
+	pool->oldest_doubtful = (pool->oldest_doubtful + 1) % pool->size;
+	set_parked(pool, pool->parkeds, pool->doubtfuls - 1);
+	return fd;
+}
+
 int fdpool_take(struct fdpool *pool)
 {
 	if (pool->parkeds) {
@@ -83,10 +95,7 @@ int fdpool_take(struct fdpool *pool)
 	}
 	if (pool->vacants)
 		return pool->vacant[--pool->vacants];
-	if (!pool->doubtfuls)
-		return -1;
-	set_parked(pool, pool->parkeds, pool->doubtfuls - 1);
-	return pool->doubtful[pool->doubtfuls];
+	return take_doubtful(pool);
 }
 
 void fdpool_park(struct fdpool *pool, int fd, uint64_t now_ms)
@@ -120,16 +129,41 @@ void fdpool_unsweep(struct fdpool *pool)
 void fdpool_doubt(struct fdpool *pool, int fd)
 {
 	assert(fdpool_owns(pool, fd) && pool->doubtfuls < pool->size);
-	pool->doubtful[pool->doubtfuls] = fd;
+	pool->doubtful[(pool->oldest_doubtful + pool->doubtfuls) % pool->size] = fd;
 	set_parked(pool, pool->parkeds, pool->doubtfuls + 1);
+}
+
+void fdpool_doubt_from(struct fdpool *pool, uint64_t limit)
+{
+	unsigned i, kept, vacants = pool->vacants, parkeds = pool->parkeds;
+
+	pool->vacants = 0;
+	for (i = 0; i < vacants; i++) {
+		int fd = pool->vacant[i];
+
+		if ((uint64_t)fd < limit)
+			pool->vacant[pool->vacants++] = fd;
+		else
+			fdpool_doubt(pool, fd);
+	}
+	for (i = kept = 0; i < parkeds; i++) {
+		struct parked_fd parked = pool->parked[(pool->oldest + i) % pool->size];
+
+		if ((uint64_t)parked.fd < limit)
+			pool->parked[(pool->oldest + kept++) % pool->size] = parked;
+		else
+			fdpool_doubt(pool, parked.fd);
+	}
+	set_parked(pool, kept, pool->doubtfuls);
 }
 
 int fdpool_trust(struct fdpool *pool)
 {
-	if (!pool->doubtfuls)
-		return -1;
-	set_parked(pool, pool->parkeds, pool->doubtfuls - 1);
-	return pool->vacant[pool->vacants++] = pool->doubtful[pool->doubtfuls];
+	int fd = take_doubtful(pool);
+
+	if (fd >= 0)
+		pool->vacant[pool->vacants++] = fd;
+	return fd;
 }
 
 void fdpool_vacate(struct fdpool *pool, int fd)

@@ -45,8 +45,8 @@ struct fdpool {
 	unsigned size;
 	int *vacant; /* a stack of numbers */
 	unsigned vacants;
-	int *doubtful; /* a stack, too; they may still refer to finished connections */
-	unsigned doubtfuls;
+	int *doubtful; /* a ring buffer; they may still refer to finished connections */
+	unsigned oldest_doubtful, doubtfuls;
 	struct parked_fd *parked; /* a ring buffer, whose oldest entry is at OLDEST */
 	unsigned oldest, parkeds;
 	unsigned park_max; /* beyond so many, the oldest are swept whatever their age */
@@ -85,8 +85,11 @@ void fdpool_unsweep(struct fdpool *pool);
 /* FD was in use, and cannot be replaced now: it is doubtful. */
 void fdpool_doubt(struct fdpool *pool, int fd);
 
+/* So are all from LIMIT on that are not in use: RLIMIT_NOFILE has been lowered to that. */
+void fdpool_doubt_from(struct fdpool *pool, uint64_t limit);
+
 /*
- * A doubtful number: put the placeholder there, since it counts as vacant from here on. If that
+ * The number that has been doubtful for longest: put the placeholder there, since it counts as vacant from here on. If that
  * cannot be done, fdpool_unsweep(). -1 if there is none.
  */
 int fdpool_trust(struct fdpool *pool);

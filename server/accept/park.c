@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -88,6 +89,19 @@ static void count_error(struct counters *n, int error)
 		count(n->dup_ecanceled);
 }
 
+/*
+ * FD is beyond the limit of open files, most likely. So are others, and to try each of them in turn
+ * would keep a connection waiting while there are numbers below.
+ */
+static void doubt(struct fdpool *pool, int fd)
+{
+	struct rlimit limit;
+
+	fdpool_doubt(pool, fd);
+	if (!getrlimit(RLIMIT_NOFILE, &limit))
+		fdpool_doubt_from(pool, limit.rlim_cur);
+}
+
 void park_give_back(struct worker *w, struct conn *c, int error)
 {
 	struct fdpool *pool = park_pool(w);
@@ -96,21 +110,18 @@ void park_give_back(struct worker *w, struct conn *c, int error)
 	if (put_placeholder(pool, c->fd))
 		fdpool_vacate(pool, c->fd);
 	else
-		fdpool_doubt(pool, c->fd);
+		doubt(pool, c->fd);
 	c->fd = -1;
 }
 
-/* The first that cannot be replaced yet is not the only one. */
-static void trust_again(struct worker *w)
+/* Each once: some may be below the limit of open files again, and others not. */
+static void trust_again(struct fdpool *pool)
 {
-	struct fdpool *pool = park_pool(w);
-	int fd;
+	unsigned n;
 
-	while ((fd = fdpool_trust(pool)) >= 0) {
-		if (!put_placeholder(pool, fd)) {
+	for (n = pool->doubtfuls; n; n--) {
+		if (!put_placeholder(pool, fdpool_trust(pool)))
 			fdpool_unsweep(pool);
-			return;
-		}
 	}
 }
 
@@ -118,7 +129,7 @@ void park_tick(struct worker *w)
 {
 	uint64_t timeout_ms = w->config.options->park_timeout_ms, now_ms = w->clock.now_ms;
 
-	trust_again(w);
+	trust_again(park_pool(w));
 	sweep(w, now_ms > timeout_ms ? now_ms - timeout_ms : 0);
 }
 

@@ -175,6 +175,44 @@ static void test_pool_doubtful(void)
 }
 
 /* Round and round the ring buffer of parked numbers. */
+/* Numbers beyond the limit are set aside together, and each comes back as soon as it can be had. */
+static void test_pool_below_limit(void)
+{
+	struct fdpool pool;
+	int i, fd, limit = FIRST + SIZE / 2;
+
+	fdpool_init(&pool, FIRST, SIZE, SIZE, &counters);
+	for (i = 0; i < SIZE / 4; i++)
+		fdpool_park(&pool, fdpool_take(&pool), 1);
+	for (i = 0; i < SIZE; i++) {
+		fd = fdpool_take(&pool);
+		if (fd >= limit)
+			break;
+		fdpool_vacate(&pool, fd);
+	}
+	fdpool_park(&pool, fd, 2);
+	fdpool_doubt_from(&pool, (uint64_t)limit);
+	CHECK(pool.doubtfuls == SIZE / 2, "%u are doubtful", pool.doubtfuls);
+	CHECK(counters.parked_now == pool.parkeds + pool.doubtfuls, "%u parked",
+	      (unsigned)counters.parked_now);
+	for (i = 0; i < SIZE / 2; i++) {
+		fd = fdpool_take(&pool);
+		CHECK(fd >= FIRST && fd < limit, "%d is taken, and the limit is %d", fd, limit);
+	}
+	/* None is left but these, each in its turn. */
+	fd = fdpool_take(&pool);
+	CHECK(fd >= limit, "%d is left", fd);
+	fdpool_doubt(&pool, fd);
+	for (i = 0; i < SIZE / 2 - 1; i++) {
+		int next = fdpool_trust(&pool);
+
+		CHECK(next >= limit && next != fd, "%d comes back before others", next);
+	}
+	CHECK(fdpool_trust(&pool) == fd, "%d does not come back", fd);
+	CHECK(fdpool_trust(&pool) == -1 && pool.vacants == SIZE / 2, "%u vacant", pool.vacants);
+	fdpool_free(&pool);
+}
+
 static void test_pool_wraps(void)
 {
 	struct fdpool pool;
@@ -203,6 +241,7 @@ int main(void)
 	test_pool_limit();
 	test_pool_order();
 	test_pool_doubtful();
+	test_pool_below_limit();
 	test_pool_wraps();
 	CHECK_EXIT();
 }
