@@ -306,6 +306,8 @@ void acceptor_update(struct worker *w)
 	if (a->armed && w->clock.now_ms >= a->was_full_until_ms)
 		a->was_full = false;
 	one_at_a_time = acceptor_one_at_a_time(w);
+	/* Where a pass accepts one connection, a wait for a batch would be one for each of them. */
+	w->ring.hurry = one_at_a_time;
 	if (a->armed && !a->cancelled &&
 	    (!wanted || w->drain.active || (a->many && one_at_a_time))) {
 		cancel(w);

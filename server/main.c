@@ -413,27 +413,47 @@ static bool wait_for_end(struct server *s)
 	return meaning == SIGNAL_END;
 }
 
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Since *NOW_NS, which is now, but little more than a tick: time in which all stood still is none. */
+static uint64_t time_passed(uint64_t *now_ns)
+{
+	const uint64_t most_ns = 2 * TICK_MS * 1000000;
+	uint64_t passed_ns = clock_ns() - *now_ns;
+
+	*now_ns += passed_ns;
+	return passed_ns < most_ns ? passed_ns : most_ns;
+}
+
 /*
  * Drains; this thread can still be told to end at once, by a signal that says so again. Returns
  * false if it was, or if a worker does not end: the reason has been said.
  */
 static bool drain(struct server *s, bool asked_to_end)
 {
-	/* Counted, so that time in which all stood still is none. */
-	uint64_t ticks = 0, most_ticks = (s->options.drain_timeout_ms + GRACE_MS) / TICK_MS;
+	uint64_t left_ns = (s->options.drain_timeout_ms + GRACE_MS) * 1000000, now_ns = clock_ns();
 	unsigned i;
 
 	metrics_drain(&s->metrics);
 	stop_workers(s);
 	while (__atomic_load_n(&running_workers, __ATOMIC_ACQUIRE)) {
+		bool pending = signals_pending(s->signals, TICK_MS);
+		uint64_t passed_ns = time_passed(&now_ns);
 		enum signal_meaning meaning;
 
-		if (!signals_pending(s->signals, TICK_MS)) {
-			if (++ticks < most_ticks)
-				continue;
+		if (passed_ns >= left_ns) {
 			say("a worker does not end: it waits for memory, perhaps (ulimit -l)");
 			return false;
 		}
+		left_ns -= passed_ns;
+		if (!pending)
+			continue;
 		meaning = wait_for_signal(s);
 		/* A SIGTERM that comes behind a SIGHUP is the first one. */
 		if (meaning == SIGNAL_END && asked_to_end) {

@@ -7,6 +7,7 @@ Good and hostile clients against one accept path.
 Exits 77 if this kernel does not have the path.
 """
 
+import contextlib
 import fcntl
 import os
 import random
@@ -19,7 +20,7 @@ import tempfile
 import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, ask, check, eventually, eventually_clean,
-                     in_own_network, is_closed, main, read_answer, read_to_end, reset, supported)
+                     in_own_network, is_closed, main, read_answer, read_to_end, reset, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -398,6 +399,56 @@ def test_idle_timeout():
         check_clean(s)
 
 
+def test_urgent_bytes():
+    """Receives that the kernel goes on with in a thread: none that fails takes its buffer away, of which there are 256."""
+    with server("--workers", "1") as s, s.connect() as good:
+        ask(good)
+        for _ in range(9):
+            crowd = [s.connect() for _ in range(30)]
+            urgent_bytes(crowd)
+            for c in crowd:
+                reset(c)
+            eventually(lambda: s.now()["conns_now"] == 1, "connections are left over")
+        check(ask(good)[0] == 200, "not served")
+        with s.connect() as c:
+            check(ask(c)[0] == 200, "a new client is not served")
+        check(cpu_share(s, 0.5) < 0.2, "it spins")
+        check(s.now()["no_buffers"] == 0, "buffers are lost")
+
+
+def test_urgent_bytes_until_timeout():
+    """The time limits hold for those, too."""
+    with server("--workers", "1", "--idle-timeout", "1s") as s:
+        crowd = [s.connect() for _ in range(4)]
+        end = time.monotonic() + 5 * SLOWNESS
+        while s.now()["conns_now"]:
+            check(time.monotonic() < end, f"{s.now()['conns_now']} of them stay")
+            urgent_bytes(crowd)
+        check(s.now()["timeouts"] == 4, f"{s.now()['timeouts']} time-outs")
+        for c in crowd:
+            c.close()
+
+    def little_room():
+        with server("--workers", "1", "--request-timeout", "1s") as s:
+            crowd = []
+            for _ in range(3):
+                c = socket.socket()
+                c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                c.settimeout(2)
+                c.connect(s.address)
+                crowd.append(c)
+                c.sendall(GET * 1000)
+                time.sleep(0.2)
+                urgent_bytes([c], 1)
+                c.settimeout(0.05)
+                with contextlib.suppress(TimeoutError):
+                    for _ in range(10):
+                        c.recv(2000)
+            eventually(lambda: s.now()["conns_now"] == 0, "who reads no more keeps its place by an urgent byte", 5)
+
+    in_own_network({"ipv4/tcp_wmem": "4096 4096 8192"}, little_room)
+
+
 def test_empty_lines():
     """They are skipped before a request (RFC 9112, 2.2), but are none: the time goes on."""
     with server("--idle-timeout", "1s") as s:
@@ -684,6 +735,34 @@ def test_failed_start():
         check(tries > 20 and not connected, f"{connected} of {tries} connected to a server that ended")
 
 
+def test_limit_below_the_pool():
+    """RLIMIT_NOFILE is below all numbers of the pool, then amid them: those below it are found at once."""
+    if ROW.serves != "POOL":
+        return
+    with server("--max-conns", "10", "--workers", "1") as s:
+        crowd = [s.connect() for _ in range(10)]
+        for c in crowd:
+            check(ask(c)[0] == 200, "not served")
+        pool = sorted(int(fd) for fd in os.listdir(f"/proc/{s.pid}/fd"))[-10:]
+        for c in reversed(crowd):  # the lowest number is parked last
+            c.close()
+            time.sleep(0.01)
+        eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
+        soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (pool[0], hard))
+        with s.connect() as c:
+            c.sendall(GET)
+            time.sleep(2)
+            check(s.now()["requests"] == 10, "served without a number")
+            resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (pool[5], hard))
+            c.settimeout(3 * SLOWNESS)
+            check(read_answer(c)[0] == 200, "not served, with numbers free")
+        for _ in range(10):
+            with s.connect(3 * SLOWNESS) as c:
+                check(ask(c)[0] == 200, "not served, with numbers free")
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_limit_amid_the_pool():
     """RLIMIT_NOFILE is lowered so that some numbers of the pool are beyond it: the others do."""
     if ROW.serves != "POOL":
@@ -787,6 +866,56 @@ def test_drain_with_few_slots():
             finish([c])
         finish(crowd)
         s.wait()
+
+
+def test_drain_with_min_wait():
+    """It takes one connection in a pass, and no pass waits for a batch."""
+    if not ROW.ring:
+        return
+    with server("--max-conns", "2", "--workers", "1", "--min-wait", "60ms", "--drain-timeout", "4s") as s:
+        crowd = crowd_with_begun_requests(s, 2)
+        eventually(lambda: s.now()["conns_now"] == 2, "not full")
+        time.sleep(1.2)
+        queue = [s.connect() for _ in range(150)]
+        for c in queue:
+            c.sendall(GET_CLOSE)
+        s.process.send_signal(signal.SIGTERM)
+        for c in queue:
+            check(read_to_end(c, "a queued one").startswith(b"HTTP/1.1 200 "), "not served")
+            c.close()
+        finish(crowd)
+        s.wait()
+
+
+# Sends on eight connections, and drops what comes back.
+FLOOD = """
+import socket, sys
+clients = [socket.create_connection((sys.argv[1], int(sys.argv[2]))) for _ in range(8)]
+data, back = bytes(1 << 20), bytearray(1 << 22)
+while True:
+    for c in clients:
+        for do in (lambda: c.send(data, socket.MSG_DONTWAIT), lambda: c.recv_into(back, 1 << 22, socket.MSG_DONTWAIT | socket.MSG_TRUNC)):
+            try:
+                do()
+            except BlockingIOError:
+                pass
+"""
+
+
+def test_drain_of_busy_echoes():
+    """Clients that send without end: the drain ends at its time, and others are served in it."""
+    with server("--protocol", "echo", "--drain-timeout", "2s", "--workers", "1") as s:
+        fresh = s.connect()
+        floods = [subprocess.Popen([sys.executable, "-c", FLOOD, s.address[0], str(s.address[1])],
+                                   stderr=subprocess.DEVNULL) for _ in range(2)]
+        eventually(lambda: s.now()["bytes_in"] > 20 << 20, "no flood")
+        s.process.send_signal(signal.SIGTERM)
+        fresh.sendall(b"first")
+        check(fresh.recv(10) == b"first", "not served")
+        s.wait(seconds=8)
+        for one in floods:
+            one.kill()
+            one.wait()
 
 
 def refused(instance):

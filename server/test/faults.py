@@ -12,11 +12,13 @@ Exits 77 if this kernel does not have the path.
 import ctypes
 import os
 import resource
+import signal
+import subprocess
 import sys
 import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, ask, check, eventually,
-                     eventually_clean, main, read_answer, read_to_end, supported)
+                     eventually_clean, main, read_answer, read_to_end, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -483,7 +485,13 @@ def test_dropped_without_memory():
             if s.now()["recoveries"]:
                 print("this kernel does not count the memory of buffers: the second half tries nothing")
                 return
-            s.end(code=1)
+            # The time for it passes although signals come.
+            nag = f"import os, time\nwhile True: os.kill({s.pid}, {signal.SIGUSR1}); time.sleep(0.02)"
+            with subprocess.Popen([sys.executable, "-c", nag], stderr=subprocess.DEVNULL) as other:
+                try:
+                    s.end(code=1)
+                finally:
+                    other.kill()
         check("a worker does not end" in s.log, f"said: {s.log}")
 
 
@@ -501,11 +509,58 @@ def test_dropped_tick():
 
 
 def test_dropped_wake():
-    """A drain begins although the word of it was dropped (Server ends with one)."""
-    if RING:
+    """A drain begins although the word of it was dropped (Server ends with one), or one before it."""
+    if not RING:
+        return
+    for before in (0, 3):
         with Server(BINARY, "--accept", PATH, "--workers", "2",
                     environment={"ACCEPT_SERVER_DROP": "wake:1"}) as s, s.connect() as c:
             ask(c)
+            for i in range(before):
+                s.process.send_signal(signal.SIGUSR2)
+                eventually(lambda i=i: s.now()["recoveries"] >= 2 * (i + 1), "nothing was dropped")
+            check(ask(c)[0] == 200, "not served")
+
+
+def test_dropped_while_a_thread_receives():
+    """A receive that a thread of the kernel is at has a buffer, which nobody else gets when the lost ones are given back."""
+    if not RING:
+        return
+    # Who leaves makes for a recovery.
+    drop = "send:9" if ROW.serves == "POOL" else "retire:1"
+    with Server(BINARY, "--accept", PATH, "--workers", "1", "--protocol", "echo", "--idle-timeout", "1m",
+                environment={"ACCEPT_SERVER_DROP": drop}) as s:
+        good = [s.connect() for _ in range(250)]
+        for turn in range(12):
+            evil = [s.connect() for _ in range(2)]
+            urgent_bytes(evil)
+            with s.connect() as c:
+                c.sendall(b"x")
+                c.recv(1)
+            time.sleep(0.0003 * turn)
+            for c in evil:
+                try:
+                    c.send(b"E" * 50)
+                except ConnectionError:
+                    pass
+            # All at once, so that each fills a buffer.
+            s.freeze()
+            for i, c in enumerate(good):
+                c.sendall(b"<%d.%d>" % (turn, i) * 50)
+            s.thaw()
+            for i, c in enumerate(good):
+                wanted, got = b"<%d.%d>" % (turn, i) * 50, b""
+                while len(got) < len(wanted):
+                    more = c.recv(65536)
+                    if not more:
+                        break
+                    got += more
+                check(got in (wanted, b""), f"{wanted[:9]!r} was sent, {got[:9]!r} came back")
+                if not got:  # what came of it was dropped
+                    good[i] = s.connect()
+            for c in evil:
+                c.close()
+        check(s.now()["recoveries"] >= 6, f"{s.now()['recoveries']} recoveries")
 
 
 def test_dropped_shutdown():

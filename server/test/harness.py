@@ -347,6 +347,22 @@ def reset(client):
     client.close()
 
 
+def urgent_bytes(clients, n=170):
+    """
+    Each of CLIENTS sends N urgent bytes, one after the other, which a receive is woken for and does not get. After 127
+    vain ones the kernel has a thread go on with it (APOLL_MAX_RETRY in io_uring/poll.c).
+    """
+    for c in clients:
+        c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for _ in range(n):
+        for c in clients:
+            try:
+                c.send(b"u", socket.MSG_OOB)
+            except ConnectionError:
+                pass
+        time.sleep(0.002)
+
+
 def is_supported(binary, path):
     """Whether this kernel has the accept path; if not, the reason is printed."""
     trial = subprocess.Popen([binary, "--accept", path, "--port", "0"], stdout=subprocess.PIPE,
