@@ -1259,9 +1259,12 @@ def test_queued_scrapes():
         s.freeze()
         queue = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(16)]
         for c in queue:
-            c.sendall(GET)
+            c.sendall(GET[:10])
         s.process.send_signal(signal.SIGTERM)
         s.thaw()
+        time.sleep(0.2)  # the workers have ended by then
+        for c in queue:
+            c.sendall(GET[10:])
         for c in queue:
             check(b"accept_server_accepts_total" in read_to_end(c, "queued"), "not answered")
             c.close()
