@@ -420,6 +420,7 @@ def test_urgent_bytes_until_timeout():
     """The time limits hold for those, too."""
     with server("--workers", "1", "--idle-timeout", "1s") as s:
         crowd = [s.connect() for _ in range(4)]
+        eventually(lambda: s.now()["conns_now"] == 4, "not accepted")
         end = time.monotonic() + 5 * SLOWNESS
         while s.now()["conns_now"]:
             check(time.monotonic() < end, f"{s.now()['conns_now']} of them stay")
