@@ -307,7 +307,7 @@ void acceptor_update(struct worker *w)
 		a->was_full = false;
 	one_at_a_time = acceptor_one_at_a_time(w);
 	/* Where a pass accepts one connection, a wait for a batch would be one for each of them. */
-	w->ring.hurry = one_at_a_time;
+	w->ring.hurry = one_at_a_time && (!w->config.path->readable || w->drain.active);
 	if (a->armed && !a->cancelled &&
 	    (!wanted || w->drain.active || (a->many && one_at_a_time))) {
 		cancel(w);
@@ -356,6 +356,9 @@ void acceptor_completed(struct worker *w, struct conn *none, struct io_uring_cqe
 	if (!(cqe->flags & IORING_CQE_F_MORE) && ring_is_current(&w->ring, cqe)) {
 		a->armed = a->cancelled = false;
 		a->left_some = w->config.shared_listener >= 0;
+	} else if (!ring_is_current(&w->ring, cqe)) {
+		/* It was not yet in flight when a recovery ended it. */
+		ring_cancel_now(&w->ring, OP_ACCEPT, user_data_id(cqe->user_data));
 	}
 	if (cqe->res >= 0)
 		acceptor_accepted(w, cqe->res);

@@ -20,7 +20,8 @@
  *   FREE       nobody; nothing
  *   OPENING    what was accepted: a slot, or on dup3 an fd; the INSTALL that gives it its fd, or
  *              nothing while that is waited with (LIMIT_OPENING)
- *   RECEIVING  fd or slot; exactly one receive (dup: behind the chain that makes the fd)
+ *   RECEIVING  fd or slot; exactly one receive (dup: behind the chain that makes the fd); none while a
+ *              recovery holds it
  *   SENDING    fd or slot; exactly one send (with the close linked to it where the path allows)
  *   LINGERING  fd or slot, shut down for writing; exactly one receive whose bytes are dropped. A
  *              socket that is closed with unread bytes resets the connection, and the answer is

@@ -170,7 +170,7 @@ void fdpool_vacate(struct fdpool *pool, int fd)
 {
 	assert(fdpool_owns(pool, fd) &&
 	       pool->parkeds + pool->vacants + pool->doubtfuls < pool->size);
-	/* Below all others, and these in their order: a swap would put the last doubtful one on top. */
+	/* Below all others, and these in their order: a swap would put the one that failed last on top. */
 	memmove(pool->vacant + 1, pool->vacant, pool->vacants * sizeof(*pool->vacant));
 	pool->vacants++;
 	pool->vacant[0] = fd;

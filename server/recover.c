@@ -12,11 +12,17 @@
 enum {
 	BARRIER_LINKS = 8, /* more than any chain has */
 	PART = 1024,	   /* descriptors that are looked at together */
+	/*
+	 * A request whose poll is ready is no request to a cancel until it has been tried again.
+	 * After 128 tries in vain it is io-wq's (APOLL_MAX_RETRY in io_uring/poll.c), and a cancel
+	 * knows it. Each link of a barrier lets it have one.
+	 */
+	ROUNDS = 128 / BARRIER_LINKS + 1,
 };
 
 /* What the kernel says of a request. */
 enum answer {
-	GONE,	   /* there is none: it has completed, or is a link that has not begun */
+	GONE, /* none is known: it has completed, is a link that has not begun, or see ROUNDS */
 	IN_FLIGHT, /* it waited, and has been cancelled */
 	BUSY,	   /* a thread of the kernel (io-wq) is at it, and has been told to stop */
 };
@@ -70,6 +76,7 @@ static void suspect_all(struct worker *w)
 		c->suspect = c->state != CONN_FREE && !c->held;
 	}
 	prep_barrier(w);
+	w->recovery.rounds = 0;
 	w->recovery.stage = RECOVERY_SUSPECTED;
 }
 
@@ -86,6 +93,12 @@ void recover_reached(struct worker *w, struct conn *none, struct io_uring_cqe *c
 		r->stage = r->stage == RECOVERY_SUSPECTED ? RECOVERY_SETTLED : RECOVERY_TOLD;
 }
 
+/* No receive is in flight then: serve.c submits it behind the shutdown of a slot. */
+static bool waits_for_shutdown(const struct conn *c)
+{
+	return c->state == CONN_LINGERING && c->limit == LIMIT_NONE && c->overdue == LIMIT_NONE;
+}
+
 /* Whether the kernel is at anything that C may wait for. */
 static enum answer ask_about(struct worker *w, struct conn *c)
 {
@@ -100,8 +113,7 @@ static enum answer ask_about(struct worker *w, struct conn *c)
 	case CONN_SENDING:
 		return ask(w, OP_SEND, c);
 	case CONN_LINGERING:
-		answer = ask(w, OP_RECV, c);
-		return answer == GONE ? ask(w, OP_SHUTDOWN, c) : answer;
+		return ask(w, waits_for_shutdown(c) ? OP_SHUTDOWN : OP_RECV, c);
 	case CONN_RECEIVING:
 		answer = ask(w, OP_RECV, c);
 		if (answer == GONE) /* perhaps behind a DUP, should io-wq have that */
@@ -113,38 +125,36 @@ static enum answer ask_about(struct worker *w, struct conn *c)
 	return GONE;
 }
 
-/*
- * A connection that io-wq is at is overdue: its receive would soon be back there, and with it a buffer
- * that nobody else may get.
- */
-static void look_at(struct worker *w, struct conn *c)
+/* Those that stay suspect for ROUNDS of this are lost. Whether there are any. */
+static bool ask_about_suspects(struct worker *w)
 {
-	enum answer answer = ask_about(w, c);
-
-	if (answer != GONE)
-		c->suspect = false;
-	if (answer != BUSY)
-		return;
-	if (c->limit != LIMIT_NONE)
-		conn_expire(&w->conns, c);
-	c->cancelled = true;
-}
-
-/* Those that stay suspect until all that has been done by now is told are lost. */
-static void ask_about_all(struct worker *w)
-{
+	bool any = false;
 	uint32_t i;
 
-	for (i = 0; i < w->conns.capacity; i++)
-		look_at(w, &w->conns.conns[i]);
+	for (i = 0; i < w->conns.capacity; i++) {
+		struct conn *c = &w->conns.conns[i];
+
+		if (!c->suspect)
+			continue;
+		c->suspect = ask_about(w, c) == GONE;
+		any = true;
+	}
+	return any;
+}
+
+/* What has been done by now is told first. */
+static void wait_for_answers(struct worker *w)
+{
 	prep_barrier(w);
+	w->recovery.rounds++;
 	w->recovery.stage = RECOVERY_ASKED;
 }
 
 static bool may_have_buffer(const struct conn *c)
 {
-	return (c->state == CONN_RECEIVING || c->state == CONN_LINGERING) && !c->held &&
-	       !c->suspect;
+	return (c->state == CONN_RECEIVING ||
+		(c->state == CONN_LINGERING && !waits_for_shutdown(c))) &&
+	       !c->held && !c->suspect;
 }
 
 /* Whether no receive is in flight; if one is, it is told to end. */
@@ -158,7 +168,7 @@ static bool no_buffer_is_used(struct worker *w)
 
 		if (!may_have_buffer(c))
 			continue;
-		look_at(w, c);
+		ask_about(w, c);
 		none = false;
 	}
 	return none;
@@ -281,10 +291,13 @@ void recover_update(struct worker *w)
 		suspect_all(w);
 		break;
 	case RECOVERY_SETTLED:
-		ask_about_all(w);
+		ask_about_suspects(w);
+		wait_for_answers(w);
 		break;
 	case RECOVERY_TOLD:
-		if (no_buffer_is_used(w))
+		if (w->recovery.rounds < ROUNDS && ask_about_suspects(w))
+			wait_for_answers(w);
+		else if (no_buffer_is_used(w))
 			settle_books(w);
 		break;
 	case RECOVERY_NONE:

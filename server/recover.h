@@ -13,14 +13,15 @@
  *                worker itself may still say is ignored. What has been accepted is reaped.
  *     SUSPECTED  Every connection is suspect until a completion of it comes. A barrier has been
  *                submitted: all before it gets as far as it can.
- *     SETTLED    It has. For each connection the kernel is asked, by a cancel, whether the request it
- *                waits for is in flight.
- *     ASKED      A second barrier: what had completed when that was asked is told first.
- *     TOLD       It has been. Whose request is not in flight and is still suspect has lost its
- *                completion, and is struck off, as soon as no receive is in flight: one that a thread
- *                of the kernel (io-wq) is at may have a buffer. Then the buffers that are missing are
- *                given back, the descriptors of this worker that no connection has are closed, and
- *                accepting, receiving and the clock begin anew.
+ *     SETTLED    It has. For each suspect the kernel is asked, by a cancel, whether the request it waits
+ *                for is in flight.
+ *     ASKED      A further barrier: what had completed when that was asked is told first.
+ *     TOLD       It has been. Those that are still suspect are asked about again, as a request may be
+ *                where no cancel finds it for a while. Who stays suspect has lost its completion, and
+ *                is struck off, as soon as no receive is in flight: one that a thread of the kernel
+ *                (io-wq) is at may have a buffer. Then the buffers that are missing are given back,
+ *                the descriptors of this worker that no connection has are closed, and accepting and
+ *                receiving begin anew.
  *
  * Slots and the numbers of a pool are the worker's own. An fd in a table that workers share is
  * known by a tag that sockets inherit from the worker's listener (listener.h). With --listener
@@ -47,6 +48,7 @@ enum recovery_stage {
 
 struct recovery {
 	enum recovery_stage stage;
+	unsigned rounds;  /* how often the suspects have been asked about */
 	uint64_t said_ms; /* when a recovery was last told of; 0: never */
 };
 

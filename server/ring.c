@@ -232,7 +232,7 @@ void ring_submit_and_wait(struct ring *r)
 
 void ring_submit(struct ring *r)
 {
-	submit(r, 0);
+	ring_reserve(r, r->uring.sq.ring_entries);
 }
 
 void ring_reserve(struct ring *r, unsigned n)

@@ -136,7 +136,7 @@ int ring_after_submit(struct ring *r, int ret);
 /* Submits what is there, and waits for a completion. */
 void ring_submit_and_wait(struct ring *r);
 
-/* Submits what is prepared, and does not wait. */
+/* Submits all that is prepared, as often as it takes, and waits for no completion. */
 void ring_submit(struct ring *r);
 
 /* Whether a request that is prepared, and not submitted yet, closes descriptor FD. */

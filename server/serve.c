@@ -214,8 +214,8 @@ void serve_cancel(struct worker *w, struct conn *c)
 	enum op op = sending ? OP_SEND : OP_RECV;
 	struct io_uring_sqe *sqe;
 
-	/* The completion of what is cancelled leads to the last try. */
-	if (!sending && c->state != CONN_RECEIVING && c->state != CONN_LINGERING)
+	/* The completion of what is cancelled leads to the last try; so does the end of a recovery. */
+	if (c->held || (!sending && c->state != CONN_RECEIVING && c->state != CONN_LINGERING))
 		return;
 	c->cancelled = true;
 	sqe = ring_request(&w->ring, OP_CANCEL, c->id);
@@ -286,8 +286,11 @@ void serve_receive_failed(struct worker *w, struct conn *c, struct io_uring_cqe 
 
 void serve_shut_down(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)
 {
-	(void)cqe; /* a connection that is gone already gives the same end of stream */
-	linger(w, c);
+	/* A recovery asks by a cancel. Else, one that is gone already gives the same end of stream. */
+	if (cqe->res == -ECANCELED && recovery_holds_receives(&w->recovery))
+		shut_down(w, c);
+	else
+		linger(w, c);
 }
 
 void serve_sent(struct worker *w, struct conn *c, struct io_uring_cqe *cqe)

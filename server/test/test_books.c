@@ -174,7 +174,6 @@ static void test_pool_doubtful(void)
 	fdpool_free(&pool);
 }
 
-/* Round and round the ring buffer of parked numbers. */
 /* Numbers beyond the limit are set aside together, and each comes back as soon as it can be had. */
 static void test_pool_below_limit(void)
 {
@@ -213,6 +212,7 @@ static void test_pool_below_limit(void)
 	fdpool_free(&pool);
 }
 
+/* Round and round the ring buffer of parked numbers. */
 static void test_pool_wraps(void)
 {
 	struct fdpool pool;
