@@ -117,10 +117,15 @@ void park_give_back(struct worker *w, struct conn *c, int error)
 /* Each once: some may be below the limit of open files again, and others not. */
 static void trust_again(struct fdpool *pool)
 {
+	struct rlimit limit;
 	unsigned n;
 
+	if (!pool->doubtfuls || getrlimit(RLIMIT_NOFILE, &limit))
+		return;
 	for (n = pool->doubtfuls; n; n--) {
-		if (!put_placeholder(pool, fdpool_trust(pool)))
+		int fd = fdpool_trust(pool);
+
+		if ((rlim_t)fd >= limit.rlim_cur || !put_placeholder(pool, fd))
 			fdpool_unsweep(pool);
 	}
 }
