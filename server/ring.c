@@ -94,14 +94,15 @@ static void register_again(struct ring *r)
 void ring_buffers_renew(struct ring *r)
 {
 	bool is_there[RECV_BUFFERS] = { false };
-	uint16_t i, head;
+	uint16_t at, head;
+	unsigned i;
 
 	if (io_uring_buf_ring_head(&r->uring, RECV_BUFFER_GROUP, &head)) {
 		register_again(r);
 		return;
 	}
-	for (i = head; i != r->buffers->tail; i++)
-		is_there[r->buffers->bufs[i % RECV_BUFFERS].bid] = true;
+	for (at = head; at != r->buffers->tail; at++)
+		is_there[r->buffers->bufs[at % RECV_BUFFERS].bid] = true;
 	for (i = 0; i < RECV_BUFFERS; i++) {
 		if (!is_there[i])
 			give_back(r, i);
