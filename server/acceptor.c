@@ -350,13 +350,14 @@ void acceptor_resume(struct worker *w)
 void acceptor_completed(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 {
 	struct acceptor *a = &w->acceptor;
+	bool more = cqe->flags & IORING_CQE_F_MORE, current = ring_is_current(&w->ring, cqe);
 
 	(void)none;
 	/* Without F_MORE the multishot request is over, whatever the result: re-arm it once. */
-	if (!(cqe->flags & IORING_CQE_F_MORE) && ring_is_current(&w->ring, cqe)) {
+	if (!more && current) {
 		a->armed = a->cancelled = false;
 		a->left_some = w->config.shared_listener >= 0;
-	} else if (!ring_is_current(&w->ring, cqe)) {
+	} else if (more && !current) {
 		/* It was not yet in flight when a recovery ended it. */
 		ring_cancel_now(&w->ring, OP_ACCEPT, user_data_id(cqe->user_data));
 	}

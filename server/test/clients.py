@@ -736,19 +736,23 @@ def test_failed_start():
         check(tries > 20 and not connected, f"{connected} of {tries} connected to a server that ended")
 
 
+def serve_and_park(s, crowd):
+    """They are served, then leave one after the other: the number of the last one is parked last."""
+    for c in crowd:
+        check(ask(c)[0] == 200, "not served")
+    for c in crowd:
+        c.close()
+        time.sleep(0.005)
+    eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
+
+
 def test_limit_below_the_pool():
     """RLIMIT_NOFILE is below all numbers of the pool, then amid them: those below it are found at once."""
     if ROW.serves != "POOL":
         return
     with server("--max-conns", "10", "--workers", "1") as s:
-        crowd = [s.connect() for _ in range(10)]
-        for c in crowd:
-            check(ask(c)[0] == 200, "not served")
+        serve_and_park(s, [s.connect() for _ in range(10)][::-1])  # the lowest number last
         pool = sorted(int(fd) for fd in os.listdir(f"/proc/{s.pid}/fd"))[-10:]
-        for c in reversed(crowd):  # the lowest number is parked last
-            c.close()
-            time.sleep(0.01)
-        eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
         soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (pool[0], hard))
         with s.connect() as c:
@@ -769,13 +773,7 @@ def test_limit_amid_the_pool():
     if ROW.serves != "POOL":
         return
     with server("--max-conns", "100", "--workers", "1") as s:
-        crowd = [s.connect() for _ in range(60)]
-        for c in crowd:
-            check(ask(c)[0] == 200, "not served")
-        for c in crowd:  # the highest number is parked last
-            c.close()
-            time.sleep(0.002)
-        eventually(lambda: s.now()["conns_now"] == 0, "connections are left over")
+        serve_and_park(s, [s.connect() for _ in range(60)])  # the highest number last
         soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (80, hard))
         for _ in range(5):
