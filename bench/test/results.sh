@@ -18,13 +18,13 @@ complain()
 command -v gnuplot >/dev/null || { echo 'skipped: no gnuplot'; exit 77; }
 mkdir -p "$folder/bench"
 cp -r "$source/bench/records" "$folder/bench/"
-rm -f "$folder"/bench/records/{REPORT.md,results.csv} "$folder"/bench/records/plots/*
+rm -f "$folder"/bench/records/REPORT.md "$folder"/bench/records/plots/*
 words=$(awk '/^    build\/release\/accept-bench report/ { on = 1 } on && NF == 0 { exit } on { sub(/\\$/, ""); print }' \
 	"$source/bench/records/REPORT.md")
 [ -n "$words" ] || complain 'the report does not say how to make it again'
 # shellcheck disable=SC2086 # its words are the arguments; no name has a space
 (cd "$folder" && set -- $words && shift && "$bench" "$@") || complain 'the command fails'
-for file in RESULTS.md bench/records/REPORT.md bench/records/results.csv; do
+for file in RESULTS.md bench/records/REPORT.md; do
 	cmp "$source/$file" "$folder/$file" ||
 		complain "$file is not what the records give; make it again as bench/records/REPORT.md says"
 done
