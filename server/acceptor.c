@@ -101,6 +101,10 @@ static const char *hint(const struct worker *w, int error)
 	case ENOMEM:
 	case ENOBUFS:
 		return "memory is short";
+	case EINVAL:
+		return "somebody has ended the listening, as ss --kill does; it begins again";
+	case EADDRINUSE:
+		return "somebody has ended the listening, and another program has the port now";
 	default:
 		return "see accept(2)";
 	}
@@ -124,9 +128,30 @@ static bool ends_drain(const struct worker *w, int error)
 	return w->drain.active && (error == -EAGAIN || error == -EINVAL);
 }
 
+/*
+ * Whether the listener has been ended by somebody else. With a shared one another worker may have
+ * been the first to mend that.
+ */
+static bool was_ended(const struct worker *w, int error)
+{
+	return error == -EINVAL &&
+	       (w->config.shared_listener >= 0 || !listener_listens(w->acceptor.listener));
+}
+
+static void listen_again(struct worker *w)
+{
+	const struct options *o = w->config.options;
+	int fd = w->acceptor.listener, ret = 0;
+
+	if (!listener_listens(fd))
+		ret = listener_listen_again(fd, &o->address.any, o->address_len, o->backlog);
+	pause_accept(w, ret ? ret : -EINVAL);
+}
+
 bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe)
 {
-	return user_data_op(cqe->user_data) == OP_ACCEPT && ends_drain(w, cqe->res);
+	return user_data_op(cqe->user_data) == OP_ACCEPT &&
+	       (ends_drain(w, cqe->res) || was_ended(w, cqe->res));
 }
 
 void acceptor_failed(struct worker *w, int error)
@@ -139,6 +164,8 @@ void acceptor_failed(struct worker *w, int error)
 		count(w->counters.accept_errors);
 	if (ends_drain(w, error))
 		close_listener(w); /* what was queued has been taken */
+	else if (was_ended(w, error))
+		listen_again(w);
 	else if (verdict == WAIT)
 		pause_accept(w, error);
 	else if (verdict == FATAL)

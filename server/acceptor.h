@@ -65,7 +65,7 @@ bool acceptor_may_accept(const struct worker *w);
  */
 void acceptor_accepted(struct worker *w, int descriptor);
 
-/* Accepting failed with ERROR, a negative errno: goes on, pauses, closes the listener, or dies. */
+/* Accepting failed with ERROR, a negative errno: goes on, pauses, listens again, closes the listener, or dies. */
 void acceptor_failed(struct worker *w, int error);
 
 /*
@@ -88,7 +88,8 @@ void acceptor_resume(struct worker *w);
 void acceptor_shed(void *worker);
 
 /*
- * Whether CQE is an accept that has failed as it may in a drain: at other times the error is fatal.
+ * Whether CQE is an accept that has failed as it may in a drain, or because somebody has ended the
+ * listener: at other times the error is fatal.
  */
 bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe);
 

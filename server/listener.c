@@ -95,6 +95,27 @@ bool listener_listen(const struct options *o, int fd)
 	return !listen(fd, (int)o->backlog) || fail(o, "listen", fd) >= 0;
 }
 
+bool listener_listens(int fd)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) && value;
+}
+
+int listener_listen_again(int fd, const struct sockaddr *address, socklen_t len, unsigned backlog)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	/* What has ended it may have shut it down as well, and a connection would inherit that. */
+	if (connect(fd, &nobody, sizeof(nobody)))
+		return -errno;
+	/* EINVAL: it has a port. */
+	if (bind(fd, address, len) && errno != EINVAL)
+		return -errno;
+	return listen(fd, (int)backlog) ? -errno : 0;
+}
+
 void listener_learn_port(struct options *o, int fd)
 {
 	socklen_t len = sizeof(o->address);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "http.h"
+#include "listener.h"
 #include "message.h"
 
 enum {
@@ -42,17 +43,23 @@ struct client {
 struct loop {
 	struct metrics *m;
 	bool draining;
-	uint64_t end_ms; /* when those that are left are cut off; 0: not yet told to end */
+	uint64_t end_ms;  /* when those that are left are cut off; 0: not yet told to end */
+	uint64_t said_ms; /* when it was last said that the listener had been ended; 0: never */
 	struct client clients[PLACES];
 };
 
-int metrics_open(unsigned port)
+static struct sockaddr_in address_of(unsigned port)
 {
-	struct sockaddr_in address = {
+	return (struct sockaddr_in){
 		.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
+}
+
+int metrics_open(unsigned port)
+{
+	struct sockaddr_in address = address_of(port);
 	int one = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -207,6 +214,24 @@ static struct client *free_client(struct loop *l)
 	return NULL;
 }
 
+/* Somebody has ended the listening. A drain has no use for it any more. */
+static void listen_again(struct loop *l)
+{
+	unsigned port = l->m->options->metrics_port;
+	struct sockaddr_in address = address_of(port);
+	int ret;
+
+	if (!l->draining) {
+		ret = listener_listen_again(l->m->listener, (struct sockaddr *)&address,
+					    sizeof(address), QUEUE);
+		if (say_again(&l->said_ms, now_ms()))
+			say("--metrics-port %u: somebody has ended the listening, as ss --kill "
+			    "does: %s",
+			    port, ret ? strerror(-ret) : "it begins again");
+	}
+	errno = EAGAIN;
+}
+
 /* False if nobody waits any more (errno is EAGAIN), or none can be taken now. */
 static bool accept_client(struct loop *l)
 {
@@ -217,6 +242,8 @@ static bool accept_client(struct loop *l)
 		return false;
 	}
 	c->fd = accept4(l->m->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (c->fd < 0 && errno == EINVAL)
+		listen_again(l);
 	if (c->fd < 0)
 		return false;
 	c->state = CLIENT_RECEIVING;

@@ -1513,7 +1513,42 @@ def test_log_at_its_limit():
         check(p.returncode == 1, f"{p.returncode}: the last totals were not written")
 
 
-def test_curl():
+def test_listener_is_ended():
+    """Somebody ends the listening, as ss --kill does: it begins again, with the port, and a drain ends."""
+    port = metrics_port()
+    for listener in ("reuseport", "shared"):
+        with server("--listener", listener, "--metrics-port", str(port)) as s:
+            want = 1 + (int(WORKERS) if listener == "reuseport" else 1)
+
+            def listening(s=s):
+                found = list(s.listeners())
+                for one in found:
+                    one.close()
+                return len(found)
+
+            for _ in range(3):
+                for one in s.listeners():
+                    one.shutdown(socket.SHUT_RDWR)
+                    one.close()
+                eventually(lambda: listening() == want, lambda: f"{listener}: {listening()} of {want} listen again")
+                for _ in range(20):
+                    with s.connect() as c:
+                        check(ask(c)[0] == 200, f"{listener}: not served")
+                check("process_start_time_seconds" in scrape(port), "no metrics")
+            check("it begins again" in s.said(), f"{listener}: it does not say so")
+    with server("--drain-timeout", "60s") as s, s.connect() as c:
+        c.sendall(GET[:10])
+        eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
+        s.freeze()
+        s.process.send_signal(signal.SIGTERM)
+        for one in s.listeners():
+            one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        s.thaw()
+        c.sendall(GET[10:])
+        check(read_answer(c)[0] == 200, "a begun request is lost")
+        s.wait()
+
     with server() as s:
         url = f"http://{s.address[0]}:{s.address[1]}"
         got = subprocess.run(["curl", "-sSf", f"{url}/a", f"{url}/b", "--data-binary", "@-"],

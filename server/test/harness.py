@@ -22,6 +22,7 @@ GET_CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 BODY = b"hello, world\n"
 # linux/sched.h, linux/sockios.h, linux/if.h
 CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
+PIDFD_GETFD = 438  # its number is the same everywhere (asm-generic/unistd.h)
 PATHS_H = Path(__file__).resolve().parents[1] / "accept/paths.h"
 
 
@@ -227,6 +228,23 @@ class Server:
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def listeners(self):
+        """Copies of the sockets that listen in its table, to be closed."""
+        pidfd = os.pidfd_open(self.pid)
+        for number in os.listdir(f"/proc/{self.pid}/fd"):
+            copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, int(number), 0)
+            if copy < 0:
+                continue
+            try:
+                one = socket.socket(fileno=copy)
+                if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    yield one
+                else:
+                    one.close()
+            except OSError:  # no socket
+                os.close(copy)
+        os.close(pidfd)
 
     def threads(self):
         """The ids of its threads but the first."""
