@@ -218,6 +218,13 @@ static void watch_listener(struct loop *l, bool on)
 		w->config.wake_all();
 }
 
+/* Events of it are not wanted. But one that somebody has ended hangs up, and tells that for ever. */
+static void unwatch_listener(struct loop *l)
+{
+	epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->w->acceptor.listener, NULL);
+	l->watched = false;
+}
+
 static void update_listener(struct loop *l)
 {
 	struct worker *w = l->w;
@@ -316,7 +323,9 @@ static void handle(struct loop *l, const struct epoll_event *event)
 
 	if (event->data.u64 == listener_event) {
 		/* A drain may have begun in this very pass: update_listener() sees to that. */
-		if (!w->drain.active)
+		if (!l->listening)
+			unwatch_listener(l);
+		else if (!w->drain.active)
 			accept_some(w);
 	} else if (event->data.u64 == wake_event) {
 		if (read(w->drain.wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)

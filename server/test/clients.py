@@ -1536,15 +1536,50 @@ def test_listener_is_ended():
                         check(ask(c)[0] == 200, f"{listener}: not served")
                 check("process_start_time_seconds" in scrape(port), "no metrics")
             check("it begins again" in s.said(), f"{listener}: it does not say so")
-    with server("--drain-timeout", "60s") as s, s.connect() as c:
+
+
+def test_listener_is_ended_at_a_bad_time():
+    """... while the server is full, while it drains, or when another program is faster to take the port: no spin."""
+    def end_listeners(s):
+        for one in s.listeners():
+            one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def check_idle(s, what):
+        began, before = time.monotonic(), s.cpu_seconds()
+        time.sleep(1)
+        used = (s.cpu_seconds() - before) / (time.monotonic() - began)
+        check(used < 0.3, f"{what}: it uses {used:.2f} of a CPU")
+
+    for listener in ("reuseport", "shared"):
+        with server("--workers", "1", "--max-conns", "1", "--listener", listener) as s:
+            with s.connect() as c:
+                check(ask(c)[0] == 200, "not served")
+                eventually(lambda s=s: s.now()["accept_pauses"], "not full")
+                end_listeners(s)
+                check_idle(s, f"{listener}: full")
+            eventually(lambda s=s: not refused(s), f"{listener}: it does not listen again")
+    with server("--listener", "shared") as s, socket.socket() as other:
+        s.freeze()
+        end_listeners(s)
+        other.bind(s.address)
+        other.listen()
+        s.thaw()
+        with s.connect():  # to the other one
+            check_idle(s, "the port is taken")
+        check("another program has the port" in s.said(), "it does not say why")
+        other.close()
+        eventually(lambda: not refused(s), "it does not listen again")
+        with s.connect() as c:
+            check(ask(c)[0] == 200, "not served")
+    with server() as s, s.connect() as c:
         c.sendall(GET[:10])
         eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
         s.freeze()
         s.process.send_signal(signal.SIGTERM)
-        for one in s.listeners():
-            one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        end_listeners(s)
         s.thaw()
+        time.sleep(0.2)
         c.sendall(GET[10:])
         check(read_answer(c)[0] == 200, "a begun request is lost")
         s.wait()
