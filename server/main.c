@@ -22,6 +22,7 @@
 #include "metrics.h"
 #include "lab/neighbours.h"
 #include "options.h"
+#include "pages.h"
 #include "probe.h"
 #include "signals.h"
 #include "standard_fds.h"
@@ -473,6 +474,7 @@ int main(int argc, char **argv)
 	unsigned io_wq;
 	bool asked_to_end, drained, printed;
 
+	pages_touch_stack();
 	signals_begin();
 	standard_fds_begin();
 	message_begin();

@@ -15,6 +15,7 @@
 #include "http.h"
 #include "listener.h"
 #include "message.h"
+#include "pages.h"
 
 enum {
 	CLIENTS = 16, /* at once; more wait in the queue */
@@ -360,6 +361,7 @@ static void *metrics_main(void *arg)
 	bool pause = false;
 	unsigned i;
 
+	pages_touch_stack();
 	take_memory(l.m);
 	do {
 		wait_for_any(&l, polls, pause);

@@ -18,6 +18,7 @@ static enum kind kind_of(int error)
 	case ENOMEM:
 	case EMFILE:
 	case ENFILE:
+	case EFAULT:
 		return SHORT;
 	case ECONNABORTED:
 	case ECONNREFUSED:
@@ -35,7 +36,6 @@ static enum kind kind_of(int error)
 	case ETIMEDOUT:
 		return PEER;
 	case EBADF:
-	case EFAULT:
 	case EINVAL:
 		return OURS;
 	default:

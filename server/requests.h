@@ -5,7 +5,7 @@
  * enum op is made from the list below, so a request without a decision for each kind of error does
  * not compile. An error that a peer, the network, an administrator or a limit can cause ends a
  * connection at most. Fatal are only those which show that this program's own books are wrong:
- * EBADF, EFAULT or EINVAL for a request that it built itself.
+ * EBADF or EINVAL for a request that it built itself.
  *
  * The paths that call accept4(2), recv(2) or send(2) themselves ask the same table.
  */
@@ -26,9 +26,11 @@ enum verdict {
  *   interrupted   EINTR: a signal
  *   not done      EAGAIN, ECANCELED: the request was not carried out
  *   no buffer     ENOBUFS: of a receive, that no provided buffer was free
- *   short         ENOMEM, EMFILE, ENFILE: the machine or a limit has run out
+ *   short         ENOMEM, EMFILE, ENFILE: the machine or a limit has run out. EFAULT, too: a page
+ *                 that the kernel is to copy to, or from, has been swapped out, and a memory cgroup
+ *                 is at its limit (mem_cgroup_charge() in mm/memcontrol.c). See also pages.h
  *   peer          the connection is gone or cannot be reached: ECONNRESET, ETIMEDOUT, ...
- *   ours          EBADF, EFAULT, EINVAL
+ *   ours          EBADF, EINVAL
  *   other         all the rest; ICMP and packet filters can make a socket report nearly any error
  *
  * X(request, its name, interrupted, not done, no buffer, short, peer, ours, other)

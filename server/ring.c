@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "message.h"
+#include "pages.h"
 
 /* A submission that the kernel had no memory for is repeated after this. */
 enum { MEMORY_WAIT_NS = 1000000 };
@@ -67,6 +68,7 @@ static int buffers_init(struct ring *r)
 	r->buffer_memory = aligned_alloc(RECV_BUFFER_SIZE, (size_t)RECV_BUFFERS * RECV_BUFFER_SIZE);
 	if (!r->buffer_memory)
 		return -ENOMEM;
+	pages_touch(r->buffer_memory, (size_t)RECV_BUFFERS * RECV_BUFFER_SIZE);
 	return_all(r);
 	return 0;
 }
@@ -218,9 +220,10 @@ static void submit(struct ring *r, unsigned wait)
 	/*
 	 * EINTR: a signal; what was submitted stays submitted. ETIME: nothing came in the longest
 	 * wait. EBADR: the kernel has dropped completions, which ring_dropped() tells as well.
-	 * EAGAIN, ENOMEM and EBUSY: it is short of memory, and what was to be submitted still is.
+	 * EAGAIN, ENOMEM, EBUSY and EFAULT (see requests.h): it is short of memory, and what was to be
+	 * submitted still is.
 	 */
-	if (ret == -EAGAIN || ret == -ENOMEM || ret == -EBUSY)
+	if (ret == -EAGAIN || ret == -ENOMEM || ret == -EBUSY || ret == -EFAULT)
 		wait_for_memory(r);
 	else if (ret < 0 && ret != -EINTR && ret != -ETIME && ret != -EBADR)
 		die("io_uring_enter: %s", strerror(-ret));

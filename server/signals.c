@@ -137,7 +137,7 @@ int signals_next(int fd)
 	if (ending() > 0)
 		return SIGNAL_END;
 	while (read(fd, &info, sizeof(info)) != sizeof(info)) {
-		if (errno != EINTR)
+		if (errno != EINTR && errno != EFAULT)
 			return -1;
 	}
 	return (int)meaning_of(info.ssi_signo);

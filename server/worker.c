@@ -28,6 +28,7 @@
 
 #include "assertion.h"
 #include "message.h"
+#include "pages.h"
 #include "serve.h"
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -252,8 +253,10 @@ static void *thread_main(void *arg)
 {
 	struct worker *w = arg;
 	const struct accept_path *path = w->config.path;
-	bool ok = set_up(w);
+	bool ok;
 
+	pages_touch_stack();
+	ok = set_up(w);
 	w->config.ready(ok);
 	if (ok) {
 		w->config.wait_for_all();

@@ -19,6 +19,7 @@
 
 #include "accept/shared.h"
 #include "message.h"
+#include "pages.h"
 #include "serve.h"
 
 enum {
@@ -328,7 +329,9 @@ static void handle(struct loop *l, const struct epoll_event *event)
 		else if (!w->drain.active)
 			accept_some(w);
 	} else if (event->data.u64 == wake_event) {
-		if (read(w->drain.wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
+		/* One that it could not read comes again. */
+		if (read(w->drain.wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN &&
+		    errno != EFAULT)
 			die("read of an eventfd: %s", strerror(errno));
 		drain_check(w);
 		if (!w->drain.active)
@@ -353,6 +356,7 @@ static bool init(struct worker *w)
 			close(epoll);
 		return false;
 	}
+	pages_touch(buffer, READ_SIZE);
 	*l = (struct loop){ .w = w, .epoll = epoll, .buffer = buffer };
 	w->path_state = l;
 	return true;
@@ -392,7 +396,7 @@ static void run(struct worker *w)
 		if (drain_is_over(w))
 			break;
 		n = epoll_wait(l->epoll, events, EVENTS, longest_wait_ms(l));
-		if (n < 0 && errno != EINTR)
+		if (n < 0 && errno != EINTR && errno != EFAULT)
 			die("epoll_wait: %s", strerror(errno));
 		clock_update(w);
 		for (i = 0; i < n; i++)

@@ -122,6 +122,33 @@ def test_body():
         check(read_answer(c)[0] == 200, "a body with permission")
 
 
+def test_memory_is_there():
+    """
+    All that the kernel copies to has its memory from the start: at the limit of a memory cgroup it can get none, and a
+    request whose buffer is not there would fail with EFAULT.
+    """
+    if "ACCEPT_TEST_SANITIZED" in os.environ:  # they take memory all the time
+        return
+    port = metrics_port()
+    with server("--workers", "1", "--metrics-port", str(port)) as s:
+        with s.connect() as first:
+            ask(first)
+            scrape(port)
+            s.now()
+            before = s.memory_kib()
+            for _ in range(300):  # more than a worker has receive buffers
+                with s.connect() as c:
+                    c.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + bytes(60000))
+                    check(read_answer(c)[0] == 200, "not served")
+            for _ in range(3):
+                with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
+                    c.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 4000 + b"\r\n\r\n")
+                    check(read_answer(c)[0] == 200, "no metrics")
+            s.now()
+            more = s.memory_kib() - before
+            check(more == 0, f"{more} KiB were not there")
+
+
 LINGER_S = 2  # how long the server drops what comes behind a request that it refused
 
 
@@ -1380,6 +1407,22 @@ def test_inherited_signals():
     done = subprocess.run([BINARY, "--help"], stdout=write_end, check=False, timeout=30)
     os.close(write_end)
     check(done.returncode >= 0, f"ended by signal {-done.returncode}")
+
+
+def test_small_stack():
+    """RLIMIT_STACK is low: it starts and serves all the same."""
+    if "ACCEPT_TEST_SANITIZED" in os.environ:  # they need more
+        return
+    for kib in (32, 64, 128, 256):
+        p = started_with(f"ulimit -s {kib}")
+        first = p.stdout.readline()
+        check(b" listen=" in first, f"{kib} KiB: {first!r} {p.poll()}")
+        port = int(first.split(b" listen=")[1].split()[0].rpartition(b":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
+            check(ask(c)[0] == 200, f"{kib} KiB: not served")
+        p.send_signal(signal.SIGTERM)
+        p.communicate(timeout=30)
+        check(p.returncode == 0, f"{kib} KiB: {p.returncode}")
 
 
 def test_closed_standard_fds():

@@ -224,6 +224,11 @@ class Server:
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
 
+    def memory_kib(self):
+        """The memory that it has touched, in KiB, without what is a file's."""
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
+            return int(re.search(r"^Anonymous: +(\d+) kB", file.read(), re.MULTILINE)[1])
+
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
             fields = file.read().rsplit(")", 1)[1].split()
