@@ -388,10 +388,10 @@ static void stop_workers(struct server *s)
 /* Waits for the next signal. SIGUSR1 has been served when it returns. */
 static enum signal_meaning wait_for_signal(struct server *s)
 {
-	int meaning = signals_next(s->signals);
+	int meaning = signals_next();
 
 	if (meaning < 0)
-		die("read of a signalfd: %s", strerror(errno));
+		die("sigwaitinfo: %s", strerror(errno));
 	if (meaning == SIGNAL_TOTALS)
 		print_totals(s, io_wq_threads(s), 0);
 	return (enum signal_meaning)meaning;
@@ -474,8 +474,8 @@ int main(int argc, char **argv)
 	unsigned io_wq;
 	bool asked_to_end, drained, printed;
 
-	pages_touch_stack();
 	signals_begin();
+	pages_touch_stack();
 	standard_fds_begin();
 	message_begin();
 	options_parse(&s.options, argc, argv);

@@ -104,41 +104,46 @@ bool signals_pending(int fd, int wait_ms)
 	return ready > 0;
 }
 
-static enum signal_meaning meaning_of(uint32_t number)
+static int meaning_of(int number)
 {
 	unsigned i;
 
-	for (i = 0; (uint32_t)signals[i].number != number; i++)
+	for (i = 0; signals[i].number != number; i++)
 		;
-	return signals[i].meaning;
+	return (int)signals[i].meaning;
 }
 
-/*
- * Takes a signal that ends the server, if one is pending: signalfd gives the lowest number first, so
- * that one which comes again and again, such as SIGUSR1, would keep SIGTERM from being read.
- */
-static int ending(void)
+/* Takes a signal that means MEANING, if one is pending. */
+static bool take(enum signal_meaning meaning)
 {
 	sigset_t set;
 	unsigned i;
 
 	sigemptyset(&set);
 	for (i = 0; i < SIGNALS; i++) {
-		if (signals[i].meaning == SIGNAL_END)
+		if (signals[i].meaning == meaning)
 			sigaddset(&set, signals[i].number);
 	}
-	return sigtimedwait(&set, NULL, &(struct timespec){ 0 });
+	return sigtimedwait(&set, NULL, &(struct timespec){ 0 }) > 0;
 }
 
-int signals_next(int fd)
+/*
+ * The kernel gives the lowest number first, and SIGUSR1 has a low one: if that comes again and again,
+ * nothing else would be heard. It is not asked for more than the number: a read of the signalfd has
+ * taken the signal before it copies what it knows of it, and if that fails the signal is lost.
+ */
+int signals_next(void)
 {
-	struct signalfd_siginfo info;
+	const sigset_t set = waited_for();
+	int meaning, number;
 
-	if (ending() > 0)
-		return SIGNAL_END;
-	while (read(fd, &info, sizeof(info)) != sizeof(info)) {
+	for (meaning = SIGNAL_END; meaning < SIGNAL_TOTALS; meaning++) {
+		if (take(meaning))
+			return meaning;
+	}
+	while ((number = sigwaitinfo(&set, NULL)) < 0) {
 		if (errno != EINTR && errno != EFAULT)
 			return -1;
 	}
-	return (int)meaning_of(info.ssi_signo);
+	return meaning_of(number);
 }

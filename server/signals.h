@@ -12,31 +12,31 @@
 enum signal_meaning {
 	SIGNAL_END,	  /* drain; at once, if it drains already: SIGTERM, SIGINT, SIGQUIT */
 	SIGNAL_DRAIN,	  /* drain: SIGHUP, SIGXCPU, SIGPWR */
-	SIGNAL_TOTALS,	  /* print the totals: SIGUSR1 */
 	SIGNAL_OF_WORKER, /* a worker has something to say to the main thread: SIGUSR2 */
+	SIGNAL_TOTALS,	  /* print the totals: SIGUSR1 */
 	SIGNAL_IGNORED,
 	SIGNAL_DEFAULT,
 };
 
 /*
  * The first thing in main(). From here on the signals that mean something are blocked, and so in
- * every thread, until they are read by signals_next(). All others that would end the process are
+ * every thread, until they are taken by signals_next(). All others that would end the process are
  * ignored: a peer that is gone (SIGPIPE) and a log that has reached its limit (SIGXFSZ) make a
  * write fail, and end nothing. Only those that a fault of the program raises, and SIGABRT, which
  * asks for a core dump, do what they do by default.
  */
 void signals_begin(void);
 
-/* A signalfd for signals_next(). Returns it, or -1 with errno. */
+/* A signalfd for signals_pending(). Returns it, or -1 with errno. */
 int signals_open(void);
 
-/* Whether one waits to be read, after WAIT_MS milliseconds at most. */
+/* Whether one waits to be taken, after WAIT_MS milliseconds at most. */
 bool signals_pending(int fd, int wait_ms);
 
 /*
- * Waits for the next signal that means something, one with the meaning SIGNAL_END first. Returns its
- * meaning, or -1 with errno.
+ * Waits for the next signal that means something. Of several the meaning that stands first above is
+ * first. Returns it, or -1 with errno.
  */
-int signals_next(int fd);
+int signals_next(void);
 
 #endif
