@@ -101,13 +101,15 @@ static const char *hint(const struct worker *w, int error)
 	case ENOMEM:
 	case ENOBUFS:
 		return "memory is short";
-	case EINVAL:
-		return "somebody has ended the listening, as ss --kill does; it begins again";
-	case EADDRINUSE:
-		return "somebody has ended the listening, and another program has the port now";
 	default:
 		return "see accept(2)";
 	}
+}
+
+static void accept_later(struct worker *w)
+{
+	count(w->counters.accept_pauses);
+	w->acceptor.resume_ms = w->clock.now_ms + PAUSE_MS;
 }
 
 /* Out of descriptors or memory: wait, and do not fill the log while it lasts. */
@@ -115,8 +117,7 @@ static void pause_accept(struct worker *w, int error)
 {
 	struct acceptor *a = &w->acceptor;
 
-	count(w->counters.accept_pauses);
-	a->resume_ms = w->clock.now_ms + PAUSE_MS;
+	accept_later(w);
 	if (say_again(&a->said_ms, w->clock.now_ms))
 		say("worker %u: accept: %s with %u connections open; waiting (%s)", w->config.index,
 		    strerror(-error), w->conns.used, hint(w, error));
@@ -128,30 +129,30 @@ static bool ends_drain(const struct worker *w, int error)
 	return w->drain.active && (error == -EAGAIN || error == -EINVAL);
 }
 
-/*
- * Whether the listener has been ended by somebody else. With a shared one another worker may have
- * been the first to mend that.
- */
-static bool was_ended(const struct worker *w, int error)
+bool acceptor_judges(const struct io_uring_cqe *cqe)
 {
-	return error == -EINVAL &&
-	       (w->config.shared_listener >= 0 || !listener_listens(w->acceptor.listener));
+	return user_data_op(cqe->user_data) == OP_ACCEPT && cqe->res == -EINVAL;
 }
 
-static void listen_again(struct worker *w)
+/* The listener does not listen any more, or the accept was wrong. */
+static void revive_listener(struct worker *w)
 {
 	const struct options *o = w->config.options;
-	int fd = w->acceptor.listener, ret = 0;
+	bool shared = w->config.shared_listener >= 0;
+	struct acceptor *a = &w->acceptor;
+	char who[32];
 
-	if (!listener_listens(fd))
-		ret = listener_listen_again(fd, &o->address.any, o->address_len, o->backlog);
-	pause_accept(w, ret ? ret : -EINVAL);
-}
-
-bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe)
-{
-	return user_data_op(cqe->user_data) == OP_ACCEPT &&
-	       (ends_drain(w, cqe->res) || was_ended(w, cqe->res));
+	snprintf(who, sizeof(who), "worker %u", w->config.index);
+	switch (listener_revive(&a->ends, a->listener, o->backlog, shared && o->any_port ? o : NULL,
+				who, w->clock.now_ms)) {
+	case LISTENER_REVIVED:
+		break;
+	case LISTENER_STAYS_ENDED:
+		accept_later(w);
+		break;
+	case LISTENER_NEVER_ENDED:
+		die("%s: accept: %s", who, strerror(EINVAL));
+	}
 }
 
 void acceptor_failed(struct worker *w, int error)
@@ -164,8 +165,8 @@ void acceptor_failed(struct worker *w, int error)
 		count(w->counters.accept_errors);
 	if (ends_drain(w, error))
 		close_listener(w); /* what was queued has been taken */
-	else if (was_ended(w, error))
-		listen_again(w);
+	else if (error == -EINVAL)
+		revive_listener(w);
 	else if (verdict == WAIT)
 		pause_accept(w, error);
 	else if (verdict == FATAL)

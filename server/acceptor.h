@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "listener.h"
+
 struct conn;
 struct io_uring_cqe;
 struct worker;
@@ -27,6 +29,7 @@ struct acceptor {
 	uint64_t was_full_until_ms; /* at least */
 	uint64_t resume_ms;	    /* accepting ran out of something; not before this */
 	uint64_t said_ms;	    /* when that was last said; 0: never */
+	struct listener_ends ends;  /* of the listener, by somebody else */
 };
 
 /* Opens the listener, or takes the shared one. False: the reason has been said. */
@@ -65,7 +68,10 @@ bool acceptor_may_accept(const struct worker *w);
  */
 void acceptor_accepted(struct worker *w, int descriptor);
 
-/* Accepting failed with ERROR, a negative errno: goes on, pauses, listens again, closes the listener, or dies. */
+/*
+ * Accepting failed with ERROR, a negative errno: goes on, pauses, makes the listener listen again,
+ * closes it, or dies.
+ */
 void acceptor_failed(struct worker *w, int error);
 
 /*
@@ -88,10 +94,10 @@ void acceptor_resume(struct worker *w);
 void acceptor_shed(void *worker);
 
 /*
- * Whether CQE is an accept that has failed as it may in a drain, or because somebody has ended the
- * listener: at other times the error is fatal.
+ * Whether CQE is an accept that has failed in a way that need not be a mistake of this program,
+ * although it looks like one: acceptor_failed() finds out.
  */
-bool acceptor_expects(const struct worker *w, const struct io_uring_cqe *cqe);
+bool acceptor_judges(const struct io_uring_cqe *cqe);
 
 /* With a shared listener: another worker may have left something in the queue. */
 void acceptor_look_again(struct worker *w);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -95,7 +96,7 @@ bool listener_listen(const struct options *o, int fd)
 	return !listen(fd, (int)o->backlog) || fail(o, "listen", fd) >= 0;
 }
 
-bool listener_listens(int fd)
+static bool listens(int fd)
 {
 	socklen_t len = sizeof(int);
 	int value;
@@ -103,22 +104,55 @@ bool listener_listens(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) && value;
 }
 
-int listener_listen_again(int fd, const struct sockaddr *address, socklen_t len, unsigned backlog)
+/* Returns 0 or an errno. */
+static int listen_again(int fd, unsigned backlog, const struct options *rebind)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
 	/* What has ended it may have shut it down as well, and a connection would inherit that. */
 	if (connect(fd, &nobody, sizeof(nobody)))
-		return -errno;
-	/* EINVAL: it has a port. */
-	if (bind(fd, address, len) && errno != EINVAL)
-		return -errno;
-	return listen(fd, (int)backlog) ? -errno : 0;
+		return errno;
+	/* EINVAL: an earlier try has bound it. */
+	if (rebind && bind(fd, &rebind->address.any, rebind->address_len) && errno != EINVAL)
+		return errno;
+	return listen(fd, (int)backlog) ? errno : 0;
+}
+
+enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned backlog,
+				  const struct options *rebind, const char *who, uint64_t now_ms)
+{
+	/* Threads may share a listener: what one has mended, another must not end again. */
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static unsigned mended;
+	bool had_ended;
+	int error = 0;
+
+	pthread_mutex_lock(&lock);
+	if (!listens(fd)) {
+		error = listen_again(fd, backlog, rebind);
+		mended += !error;
+	}
+	had_ended = mended != ends->seen;
+	ends->seen = mended;
+	pthread_mutex_unlock(&lock);
+	if (error) {
+		if (say_again(&ends->failed_ms, now_ms))
+			say("%s: somebody has ended the listening, and it cannot begin again: %s: %s",
+			    who, strerror(error), hint(error));
+		return LISTENER_STAYS_ENDED;
+	}
+	if (!had_ended)
+		return LISTENER_NEVER_ENDED;
+	if (say_again(&ends->revived_ms, now_ms))
+		say("%s: somebody has ended the listening, as ss --kill does: it begins again",
+		    who);
+	return LISTENER_REVIVED;
 }
 
 void listener_learn_port(struct options *o, int fd)
 {
 	socklen_t len = sizeof(o->address);
 
+	o->any_port = !o->address.v4.sin_port; /* at the same place for IPv6 */
 	getsockname(fd, &o->address.any, &len);
 }

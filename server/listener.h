@@ -24,21 +24,38 @@ int listener_open(const struct options *options, bool nonblocking, unsigned tag)
 bool listener_listen(const struct options *options, int fd);
 
 /*
- * Somebody else can end the listening of a socket: `ss --kill`, say, which needs CAP_NET_ADMIN
- * (tcp_abort() in net/ipv4/tcp.c), or a shutdown() of a copy of the descriptor. An accept then fails
- * with EINVAL, as one does that is wrong itself; listener_listens() tells which it is.
+ * Somebody else can end the listening of a socket: with `ss --kill`, say, which needs CAP_NET_ADMIN
+ * (tcp_abort() in net/ipv4/tcp.c), or by shutdown() of a copy of the descriptor. An accept then
+ * fails with EINVAL, which one with wrong arguments does as well.
  *
- * listener_listen_again() goes on with the socket, at ADDRESS, where it was, with a queue of
- * BACKLOG. Returns 0 or a negative errno. Who waited in the old queue is lost. So may the port
- * be, to another program, if the kernel had chosen it; one that was asked for stays the socket's.
+ * listener_revive() is for the thread that has got EINVAL: it tells which of both it was, and makes
+ * the socket listen again, with a queue of BACKLOG. Who waited in the queue is reset, unless
+ * tcp_migrate_req moves him to another listener of the port. Another program may have taken the port
+ * in the meantime (EADDRINUSE): any, where the kernel had chosen the port, else one that sets
+ * SO_REUSEADDR. It says on stderr what it has done, for WHO, a worker for instance.
+ *
+ * REBIND: the options that the socket was bound by, if it was bound to any free port, which it loses
+ * with its end; else NULL.
  */
-bool listener_listens(int fd);
-int listener_listen_again(int fd, const struct sockaddr *address, socklen_t len, unsigned backlog);
+struct listener_ends {
+	unsigned seen;	     /* how many ends had been mended when this thread looked last */
+	uint64_t revived_ms; /* when it was last said that it listens again; 0: never */
+	uint64_t failed_ms;  /* when it was last said that it cannot */
+};
+
+enum listener_end {
+	LISTENER_NEVER_ENDED, /* the accept was wrong */
+	LISTENER_REVIVED,     /* by this call, or by another thread since the last one */
+	LISTENER_STAYS_ENDED, /* it is worth another try later */
+};
+
+enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned backlog,
+				  const struct options *rebind, const char *who, uint64_t now_ms);
 
 /* Whether FD is a connection accepted from a listener with TAG, or such a listener itself. */
 bool listener_accepted(int fd, unsigned tag);
 
-/* Puts the port the kernel chose for FD into OPTIONS. */
+/* Puts the port of FD into OPTIONS, where it may be 0: the kernel has chosen one. */
 void listener_learn_port(struct options *options, int fd);
 
 #endif

@@ -44,23 +44,18 @@ struct client {
 struct loop {
 	struct metrics *m;
 	bool draining;
-	uint64_t end_ms;  /* when those that are left are cut off; 0: not yet told to end */
-	uint64_t said_ms; /* when it was last said that the listener had been ended; 0: never */
+	uint64_t end_ms; /* when those that are left are cut off; 0: not yet told to end */
+	struct listener_ends ends; /* of the listener, by somebody else */
 	struct client clients[PLACES];
 };
 
-static struct sockaddr_in address_of(unsigned port)
+int metrics_open(unsigned port)
 {
-	return (struct sockaddr_in){
+	struct sockaddr_in address = {
 		.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-}
-
-int metrics_open(unsigned port)
-{
-	struct sockaddr_in address = address_of(port);
 	int one = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -215,21 +210,14 @@ static struct client *free_client(struct loop *l)
 	return NULL;
 }
 
-/* Somebody has ended the listening. A drain has no use for it any more. */
-static void listen_again(struct loop *l)
+/* Nobody waits where the listening has been ended, and a drain has no use for it any more. */
+static void revive_listener(struct loop *l)
 {
-	unsigned port = l->m->options->metrics_port;
-	struct sockaddr_in address = address_of(port);
-	int ret;
+	char who[32];
 
-	if (!l->draining) {
-		ret = listener_listen_again(l->m->listener, (struct sockaddr *)&address,
-					    sizeof(address), QUEUE);
-		if (say_again(&l->said_ms, now_ms()))
-			say("--metrics-port %u: somebody has ended the listening, as ss --kill "
-			    "does: %s",
-			    port, ret ? strerror(-ret) : "it begins again");
-	}
+	snprintf(who, sizeof(who), "--metrics-port %u", l->m->options->metrics_port);
+	if (!l->draining)
+		listener_revive(&l->ends, l->m->listener, QUEUE, NULL, who, now_ms());
 	errno = EAGAIN;
 }
 
@@ -244,7 +232,7 @@ static bool accept_client(struct loop *l)
 	}
 	c->fd = accept4(l->m->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (c->fd < 0 && errno == EINVAL)
-		listen_again(l);
+		revive_listener(l);
 	if (c->fd < 0)
 		return false;
 	c->state = CLIENT_RECEIVING;

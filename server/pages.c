@@ -6,7 +6,8 @@
 enum {
 	PAGE = 4096, /* the smallest of any machine */
 	STACK = 32 * 1024,
-	SMALLEST_STACK = 8 * STACK, /* a smaller one may have other things on it */
+	SMALLEST_STACK =
+		8 * STACK, /* arguments, environment and thread-local data are there, too */
 };
 
 void pages_touch(void *memory, size_t len)
@@ -18,6 +19,17 @@ void pages_touch(void *memory, size_t len)
 		bytes[at] = 0;
 	if (len)
 		bytes[len - 1] = 0;
+}
+
+void pages_bring_back(const void *memory, size_t len)
+{
+	const volatile char *bytes = memory;
+	size_t at;
+
+	for (at = 0; at < len; at += PAGE)
+		(void)bytes[at];
+	if (len)
+		(void)bytes[len - 1];
 }
 
 static __attribute__((noinline)) void touch_stack(void)

@@ -12,13 +12,13 @@ static enum kind kind_of(int error)
 		return INTERRUPTED;
 	case EAGAIN:
 	case ECANCELED:
+	case EFAULT:
 		return NOT_DONE;
 	case ENOBUFS:
 		return NO_BUFFER;
 	case ENOMEM:
 	case EMFILE:
 	case ENFILE:
-	case EFAULT:
 		return SHORT;
 	case ECONNABORTED:
 	case ECONNREFUSED:

@@ -24,11 +24,10 @@ enum verdict {
  * The kinds of errors, in the order of the columns:
  *
  *   interrupted   EINTR: a signal
- *   not done      EAGAIN, ECANCELED: the request was not carried out
+ *   not done      EAGAIN, ECANCELED: the request was not carried out. EFAULT: nor was one for which
+ *                 the kernel found no memory for a page to copy to or from: see pages.h
  *   no buffer     ENOBUFS: of a receive, that no provided buffer was free
- *   short         ENOMEM, EMFILE, ENFILE: the machine or a limit has run out. EFAULT, too: a page
- *                 that the kernel is to copy to, or from, has been swapped out, and a memory cgroup
- *                 is at its limit (mem_cgroup_charge() in mm/memcontrol.c). See also pages.h
+ *   short         ENOMEM, EMFILE, ENFILE: the machine or a limit has run out
  *   peer          the connection is gone or cannot be reached: ECONNRESET, ETIMEDOUT, ...
  *   ours          EBADF, EINVAL
  *   other         all the rest; ICMP and packet filters can make a socket report nearly any error

@@ -247,6 +247,11 @@ void ring_reserve(struct ring *r, unsigned n)
 	}
 }
 
+void ring_bring_back(const struct ring *r)
+{
+	pages_bring_back(r->buffer_memory, (size_t)RECV_BUFFERS * RECV_BUFFER_SIZE);
+}
+
 bool ring_is_to_close(const struct ring *r, int fd)
 {
 	const struct io_uring_sq *sq = &r->uring.sq;

@@ -139,6 +139,9 @@ void ring_submit_and_wait(struct ring *r);
 /* Submits all that is prepared, as often as it takes, and waits for no completion. */
 void ring_submit(struct ring *r);
 
+/* Brings back what has been swapped out of the receive buffers: see pages.h. */
+void ring_bring_back(const struct ring *r);
+
 /* Whether a request that is prepared, and not submitted yet, closes descriptor FD. */
 bool ring_is_to_close(const struct ring *r, int fd);
 

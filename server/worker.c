@@ -67,6 +67,15 @@ static const struct {
 	[OP_BARRIER] = { false, recover_reached, recover_reached },
 };
 
+/* The kernel has found no memory for a page of what the request was about. */
+static void bring_back(const struct worker *w, const struct conn *c)
+{
+	pages_bring_back(w, sizeof(*w));
+	ring_bring_back(&w->ring);
+	if (c)
+		pages_bring_back(c->out, c->out_len);
+}
+
 static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
 {
 	uint64_t data = io_uring_cqe_get_data64(cqe);
@@ -86,9 +95,11 @@ static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
 	}
 	if (c && op != OP_CANCEL)
 		recover_answered(c);
-	if (cqe->res < 0 && request_verdict(op, -cqe->res) == FATAL && !acceptor_expects(w, cqe))
+	if (cqe->res < 0 && request_verdict(op, -cqe->res) == FATAL && !acceptor_judges(cqe))
 		die("worker %u: %s: %s (fd %d, slot %d)", w->config.index, request_name(op),
 		    strerror(-cqe->res), c ? c->fd : -1, c ? c->slot : -1);
+	if (cqe->res == -EFAULT)
+		bring_back(w, c);
 	handle = cqe->res < 0 ? ops[op].on_error : ops[op].on_ok;
 	handle(w, c, cqe);
 }

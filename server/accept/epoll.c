@@ -105,6 +105,10 @@ static enum verdict verdict_of(const struct loop *l, enum op op, const struct co
 {
 	enum verdict verdict = request_verdict(op, errno);
 
+	if (errno == EFAULT) {
+		pages_bring_back(l->buffer, READ_SIZE);
+		pages_bring_back(c->out, c->out_len);
+	}
 	if (verdict == FATAL)
 		die("worker %u: %s: %s (fd %d)", l->w->config.index, request_name(op),
 		    strerror(errno), c->fd);
@@ -219,11 +223,11 @@ static void watch_listener(struct loop *l, bool on)
 		w->config.wake_all();
 }
 
-/* Events of it are not wanted. But one that somebody has ended hangs up, and tells that for ever. */
+/* After this, watch_listener() adds it anew. */
 static void unwatch_listener(struct loop *l)
 {
 	epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->w->acceptor.listener, NULL);
-	l->watched = false;
+	l->watched = l->listening = false;
 }
 
 static void update_listener(struct loop *l)
@@ -234,7 +238,8 @@ static void update_listener(struct loop *l)
 		acceptor_check_full(w);
 		watch_listener(l, acceptor_may_accept(w));
 	} else if (w->acceptor.listener >= 0) {
-		watch_listener(l, false);
+		if (l->watched) /* also where somebody has a copy, which outlives the close */
+			unwatch_listener(l);
 		accept_some(w); /* takes what is queued, then closes the listener */
 	}
 }
@@ -323,13 +328,17 @@ static void handle(struct loop *l, const struct epoll_event *event)
 	uint64_t ignored;
 
 	if (event->data.u64 == listener_event) {
-		/* A drain may have begun in this very pass: update_listener() sees to that. */
+		/*
+		 * Asked for no events, a listener still tells that somebody has ended it (EPOLLHUP),
+		 * and that in every pass. A drain may have begun in this one: update_listener() sees
+		 * to that.
+		 */
 		if (!l->listening)
 			unwatch_listener(l);
 		else if (!w->drain.active)
 			accept_some(w);
 	} else if (event->data.u64 == wake_event) {
-		/* One that it could not read comes again. */
+		/* What was read does not matter, nor whether it could be: the flag is looked at. */
 		if (read(w->drain.wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN &&
 		    errno != EFAULT)
 			die("read of an eventfd: %s", strerror(errno));
@@ -396,7 +405,9 @@ static void run(struct worker *w)
 		if (drain_is_over(w))
 			break;
 		n = epoll_wait(l->epoll, events, EVENTS, longest_wait_ms(l));
-		if (n < 0 && errno != EINTR && errno != EFAULT)
+		if (n < 0 && errno == EFAULT)
+			pages_bring_back(events, sizeof(events));
+		else if (n < 0 && errno != EINTR)
 			die("epoll_wait: %s", strerror(errno));
 		clock_update(w);
 		for (i = 0; i < n; i++)

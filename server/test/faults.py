@@ -9,10 +9,12 @@ many are lost, that the right counter says so, and that nothing is left over aft
 Exits 77 if this kernel does not have the path.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -247,21 +249,39 @@ def test_every_errno():
             check("every errno was injected" in s.log, f"cancel_accept: {s.log}")
 
 
+def ended_by(faults, *options):
+    """Exit code and log of a server that FAULTS end, be it at once or when a client comes."""
+    with subprocess.Popen([BINARY, "--accept", PATH, "--workers", "1", "--port", "0", *options], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env={**os.environ, "ACCEPT_SERVER_FAULTS": faults}) as p:
+        first = p.stdout.readline().decode()
+        if first:
+            port = int(first.split(" listen=")[1].split()[0].rpartition(":")[2])
+            with contextlib.suppress(OSError, Failure), socket.create_connection(("127.0.0.1", port), timeout=5) as c:
+                ask(c, GET_CLOSE)
+        try:
+            return p.wait(20 * SLOWNESS), p.stderr.read().decode()
+        except subprocess.TimeoutExpired:
+            p.kill()
+            raise Failure(f"{faults}: it does not end") from None
+
+
 def test_fatal_errno():
     """An error that says that the server's own books are wrong ends it, with the request and the error in one line."""
     cases = [("recv", "EBADF", "receive: Bad file descriptor"), ("send", "EINVAL", "send: Invalid argument")]
     if RING:
         cases += [("tick", "EINVAL", "timeout: Invalid argument")]
-    for operation, error, line in cases:
-        s = Server(BINARY, "--accept", PATH, "--workers", "1",
-                   environment={"ACCEPT_SERVER_FAULTS": f"{operation}:{error}:1"})
-        try:
-            good_client(s)
-        except (OSError, Failure):
-            pass
-        _, err = s.process.communicate(timeout=20)
-        check(s.process.returncode == 1 and f"worker 0: {line}" in err.decode(),
-              f"{operation}: {s.process.returncode}: {err.decode()}")
+    cases = [(*case, "reuseport") for case in cases]
+    cases += [("accept", "EINVAL", "accept: Invalid argument", listener) for listener in ("reuseport", "shared")]
+    for operation, error, line, listener in cases:
+        code, said = ended_by(f"{operation}:{error}:1", "--listener", listener)
+        check(code == 1 and f"worker 0: {line}" in said, f"{operation}: {code}: {said}")
+
+
+def test_page_is_not_there():
+    """The kernel finds no memory for a page that it is to copy to, or from: the request is repeated, and nothing lost."""
+    for operation in ("recv", "send"):
+        lost, _ = run(f"{operation}:EFAULT:2", keep_alive=5)
+        check(lost == 0, f"{operation}: {lost} lost")
 
 
 def test_short_sends():

@@ -3,6 +3,7 @@
 
 import atexit
 import ctypes
+import errno
 import fcntl
 import hashlib
 import os
@@ -224,10 +225,12 @@ class Server:
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
 
-    def memory_kib(self):
-        """The memory that it has touched, in KiB, without what is a file's."""
-        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
-            return int(re.search(r"^Anonymous: +(\d+) kB", file.read(), re.MULTILINE)[1])
+    def mappings(self):
+        """Of each mapping: its name, its size, and how much of it has been touched and is not a file's, in KiB."""
+        with open(f"/proc/{self.pid}/smaps", encoding="ascii") as file:
+            for head, rest in re.findall(r"^([0-9a-f]+-[0-9a-f]+ .*)\n((?:[A-Z].*\n)+)", file.read(), re.MULTILINE):
+                value = {key: int(kib) for key, kib in re.findall(r"^(\w+): +(\d+) kB$", rest, re.MULTILINE)}
+                yield (head.split(maxsplit=5)[5:] or [""])[0], value["Size"], value["Anonymous"]
 
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
@@ -236,9 +239,12 @@ class Server:
 
     def listeners(self):
         """Copies of the sockets that listen in its table, to be closed."""
+        libc = ctypes.CDLL(None, use_errno=True)
         pidfd = os.pidfd_open(self.pid)
         for number in os.listdir(f"/proc/{self.pid}/fd"):
-            copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, int(number), 0)
+            copy = libc.syscall(PIDFD_GETFD, pidfd, int(number), 0)
+            if copy < 0 and ctypes.get_errno() != errno.EBADF:
+                raise Failure(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
             if copy < 0:
                 continue
             try:
