@@ -155,6 +155,16 @@ static void revive_listener(struct worker *w)
 	}
 }
 
+/*
+ * What was queued has been taken. But where a request has said so, others have been worked off
+ * since, and who has come in the meantime would be reset.
+ */
+static void close_empty_listener(struct worker *w, int error)
+{
+	if (error != -EAGAIN || !listener_has_queue(w->acceptor.listener))
+		close_listener(w);
+}
+
 void acceptor_failed(struct worker *w, int error)
 {
 	enum verdict verdict = request_verdict(OP_ACCEPT, -error);
@@ -164,7 +174,7 @@ void acceptor_failed(struct worker *w, int error)
 	if (error != -EAGAIN)
 		count(w->counters.accept_errors);
 	if (ends_drain(w, error))
-		close_listener(w); /* what was queued has been taken */
+		close_empty_listener(w, error);
 	else if (error == -EINVAL)
 		revive_listener(w);
 	else if (verdict == WAIT)

@@ -96,6 +96,15 @@ bool listener_listen(const struct options *o, int fd)
 	return !listen(fd, (int)o->backlog) || fail(o, "listen", fd) >= 0;
 }
 
+bool listener_has_queue(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	       info.tcpi_state == TCP_LISTEN && info.tcpi_unacked;
+}
+
 static bool listens(int fd)
 {
 	socklen_t len = sizeof(int);

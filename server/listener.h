@@ -24,6 +24,12 @@ int listener_open(const struct options *options, bool nonblocking, unsigned tag)
 bool listener_listen(const struct options *options, int fd);
 
 /*
+ * Whether connections wait in the queue of FD, as the length of the queue in TCP_INFO says
+ * (tcp_get_info() in net/ipv4/tcp.c).
+ */
+bool listener_has_queue(int fd);
+
+/*
  * Somebody else can end the listening of a socket: with `ss --kill`, say, which needs CAP_NET_ADMIN
  * (tcp_abort() in net/ipv4/tcp.c), or by shutdown() of a copy of the descriptor. An accept then
  * fails with EINVAL, which one with wrong arguments does as well.
