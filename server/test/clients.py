@@ -556,6 +556,25 @@ def test_stands_still_in_a_drain():
         s.wait()
 
 
+def test_stands_still_again_and_again():
+    """What a drain may take is as long for the main thread, which gives up workers that do not end, as for the workers."""
+    if PATH != "epoll":  # the main thread is the same on all paths
+        return
+    with server("--drain-timeout", "2s", "--request-timeout", "60s") as s, s.connect() as c:
+        c.sendall(GET[:10])
+        eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
+        s.process.send_signal(signal.SIGTERM)
+        eventually(lambda: refused(s), "still listening")
+        for _ in range(24):
+            s.process.send_signal(signal.SIGSTOP)
+            time.sleep(1.15)
+            s.process.send_signal(signal.SIGCONT)
+            time.sleep(0.03)
+        c.sendall(GET[10:])
+        check(read_answer(c)[0] == 200, "a begun request is lost")
+        s.wait()
+
+
 def test_active_connection_stays():
     """Its limits begin anew with each request: together they are far longer than either."""
     with server("--idle-timeout", "2s", "--request-timeout", "2s") as s, s.connect() as c:
