@@ -20,8 +20,8 @@
  *   FREE       nobody; nothing
  *   OPENING    what was accepted: a slot, or on dup3 an fd; the INSTALL that gives it its fd, or
  *              nothing while that is waited with (LIMIT_OPENING)
- *   RECEIVING  fd or slot; exactly one receive (dup: behind the chain that makes the fd); none while a
- *              recovery holds it
+ *   RECEIVING  fd or slot; exactly one receive (dup: behind the chain that makes the fd); none while it
+ *              is held
  *   SENDING    fd or slot; exactly one send (with the close linked to it where the path allows)
  *   LINGERING  fd or slot, shut down for writing; exactly one receive whose bytes are dropped. A
  *              socket that is closed with unread bytes resets the connection, and the answer is
@@ -94,7 +94,7 @@ struct conn {
 	bool refused : 1;     /* it is told that the server is full */
 	bool as_accepted : 1; /* it is served as the slot or fd that it was accepted as */
 	bool suspect : 1;     /* its completion may have been dropped: see recover.h */
-	bool held : 1;	      /* its receive waits until a recovery has ended */
+	bool held : 1;	      /* its receive waits to be submitted: see serve.h */
 	bool served : 1;      /* at least one answer has been sent */
 	bool watched : 1;     /* epoll: it is in the interest list */
 	uint8_t tries;	      /* failed ones: to DUP it, or to receive while no buffer is free */
@@ -104,6 +104,7 @@ struct conn {
 	uint64_t since_ms;    /* when it entered that queue */
 	const char *out;      /* what is being sent: constant, or inside CARRY */
 	uint32_t out_len;
+	uint32_t next_held;  /* in the queue of receives that it is held in */
 	struct carry *carry; /* owned */
 	struct http_request http;
 };

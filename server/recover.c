@@ -267,15 +267,12 @@ static void say_so(struct worker *w, unsigned lost)
 static void settle_books(struct worker *w)
 {
 	unsigned lost = strike_off_lost(w);
-	uint32_t i;
 
 	ring_buffers_renew(&w->ring);
 	close_unowned(w);
 	acceptor_resume(w);
 	drain_arm(w);
 	w->recovery.stage = RECOVERY_NONE;
-	for (i = 0; i < w->conns.capacity; i++)
-		serve_held_receive(w, &w->conns.conns[i]);
 	say_so(w, lost);
 	drain_check(w); /* the main thread's word may have been among them */
 }

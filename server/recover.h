@@ -55,7 +55,7 @@ struct recovery {
 /* Once per pass, behind the reaping: a few loads while nothing has been dropped. */
 void recover_update(struct worker *w);
 
-/* Whether no receive is to be submitted now: serve_held_receive() is called when it may be. */
+/* Whether no receive is to be submitted now. */
 static inline bool recovery_holds_receives(const struct recovery *r)
 {
 	return r->stage != RECOVERY_NONE;

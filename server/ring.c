@@ -194,29 +194,37 @@ const char *ring_error_hint(int error)
 	}
 }
 
+enum enter {
+	SUBMIT,
+	SUBMIT_AND_LOOK, /* the kernel also tells what has completed */
+	SUBMIT_AND_WAIT, /* for a completion */
+};
+
 /*
- * Waits for a completion. With --min-wait, first up to that time for a whole batch, unless the ring is
- * in a hurry: the kernel then wakes this thread once for all of it.
+ * With --min-wait, waits first up to that time for a whole batch, unless the ring is in a hurry: the
+ * kernel then wakes this thread once for all of it.
  */
-static int submit_and_wait(struct ring *r, unsigned wait)
+static int enter(struct ring *r, enum enter what)
 {
 	const struct options *o = r->options;
 	/* The minimum comes with a maximum, which ends in nothing but a further pass. */
 	struct __kernel_timespec longest = { .tv_sec = 3600 };
 	struct io_uring_cqe *cqe;
 
-	if (!wait || !o->min_wait_us || r->hurry)
-		return io_uring_submit_and_wait(&r->uring, wait);
+	if (what == SUBMIT_AND_LOOK)
+		return io_uring_submit_and_get_events(&r->uring);
+	if (what == SUBMIT || !o->min_wait_us || r->hurry)
+		return io_uring_submit_and_wait(&r->uring, what == SUBMIT_AND_WAIT);
 	return io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, o->min_batch, &longest,
 						    (unsigned)o->min_wait_us, NULL);
 }
 
-static void submit(struct ring *r, unsigned wait)
+static void submit(struct ring *r, enum enter what)
 {
 	int ret;
 
 	ring_before_submit(r);
-	ret = ring_after_submit(r, submit_and_wait(r, wait));
+	ret = ring_after_submit(r, enter(r, what));
 	/*
 	 * EINTR: a signal; what was submitted stays submitted. ETIME: nothing came in the longest
 	 * wait. EBADR: the kernel has dropped completions, which ring_dropped() tells as well.
@@ -231,7 +239,12 @@ static void submit(struct ring *r, unsigned wait)
 
 void ring_submit_and_wait(struct ring *r)
 {
-	submit(r, 1);
+	submit(r, SUBMIT_AND_WAIT);
+}
+
+void ring_submit_and_look(struct ring *r)
+{
+	submit(r, SUBMIT_AND_LOOK);
 }
 
 void ring_submit(struct ring *r)
@@ -243,7 +256,7 @@ void ring_reserve(struct ring *r, unsigned n)
 {
 	while (io_uring_sq_space_left(&r->uring) < n) {
 		count(r->counters->sq_flushes);
-		submit(r, 0);
+		submit(r, SUBMIT);
 	}
 }
 

@@ -136,6 +136,9 @@ int ring_after_submit(struct ring *r, int ret);
 /* Submits what is there, and waits for a completion. */
 void ring_submit_and_wait(struct ring *r);
 
+/* Submits what is prepared, and has the kernel tell what has completed, without a wait. */
+void ring_submit_and_look(struct ring *r);
+
 /* Submits all that is prepared, as often as it takes, and waits for no completion. */
 void ring_submit(struct ring *r);
 

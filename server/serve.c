@@ -32,17 +32,52 @@ static void prep_receive(struct conn *c, struct io_uring_sqe *sqe)
 	sqe->buf_group = RECV_BUFFER_GROUP;
 }
 
+static void hold(struct worker *w, struct conn *c, struct receive_queue *q)
+{
+	uint32_t place = conn_place(c);
+
+	c->held = true;
+	if (q->n++)
+		w->conns.conns[q->last].next_held = place;
+	else
+		q->first = place;
+	q->last = place;
+}
+
+static struct conn *first_held(struct worker *w, struct receive_queue *q)
+{
+	struct conn *c = &w->conns.conns[q->first];
+
+	c->held = false;
+	q->first = c->next_held;
+	q->n--;
+	return c;
+}
+
 static void receive_again(struct worker *w, struct conn *c)
 {
-	c->held = recovery_holds_receives(&w->recovery);
-	if (!c->held)
+	struct receives *r = &w->receives;
+
+	if (recovery_holds_receives(&w->recovery) || r->short_of_buffers || r->others.n)
+		hold(w, c, &r->others);
+	else
 		prep_receive(c, ring_request(&w->ring, OP_RECV, c->id));
 }
 
-void serve_held_receive(struct worker *w, struct conn *c)
+bool serve_submit_receives(struct worker *w)
 {
-	if (c->held)
-		receive_again(w, c);
+	struct receives *r = &w->receives;
+	unsigned n;
+
+	if (recovery_holds_receives(&w->recovery))
+		return false;
+	r->short_of_buffers = r->failed.n > 0;
+	for (n = 0; n < RECV_BUFFERS && (r->failed.n || r->others.n); n++) {
+		struct conn *c = first_held(w, r->failed.n ? &r->failed : &r->others);
+
+		prep_receive(c, ring_request(&w->ring, OP_RECV, c->id));
+	}
+	return r->failed.n || r->others.n;
 }
 
 /*
@@ -214,7 +249,7 @@ void serve_cancel(struct worker *w, struct conn *c)
 	enum op op = sending ? OP_SEND : OP_RECV;
 	struct io_uring_sqe *sqe;
 
-	/* The completion of what is cancelled leads to the last try; so does the end of a recovery. */
+	/* The completion of what is cancelled leads to the last try. What is held has not begun. */
 	if (c->held || (!sending && c->state != CONN_RECEIVING && c->state != CONN_LINGERING))
 		return;
 	c->cancelled = true;
@@ -278,8 +313,10 @@ void serve_receive_failed(struct worker *w, struct conn *c, struct io_uring_cqe 
 		retire(w, c);
 	} else if (overdue && !cancelled && (cqe->res == -EAGAIN || ++c->tries == MOST_TRIES)) {
 		time_out(w, c);
+	} else if (cqe->res == -ENOBUFS) {
+		hold(w, c, &w->receives.failed);
 	} else {
-		/* The last try; or the buffers are back by now; or an earlier one was meant. */
+		/* The last try; or an earlier one was meant. */
 		receive_again(w, c);
 	}
 }

@@ -11,9 +11,28 @@
 
 #include <liburing.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct conn;
 struct worker;
+
+/*
+ * Receives that wait to be submitted. All do while a recovery runs. So do they when more connections
+ * have sent something than there are buffers: the receives that are submitted first would get them
+ * all, time and again, and the others none. Then each pass submits as many as there are buffers,
+ * those first that have failed for want of one, and the rest in the order in which they came.
+ */
+struct receives {
+	struct receive_queue {
+		uint32_t first,
+			last; /* places of connections, linked by next_held; if there are any */
+		uint32_t n;
+	} failed, others;
+	bool short_of_buffers; /* some receive has failed for want of one in the last pass */
+};
+
+/* Submits those whose turn it is. Whether there are more, so that this pass must not wait. */
+bool serve_submit_receives(struct worker *w);
 
 /* Receives on C, which has its descriptor. */
 void serve_receive(struct worker *w, struct conn *c);
@@ -44,9 +63,6 @@ void serve_send_failed(struct worker *w, struct conn *c, struct io_uring_cqe *cq
 void serve_shut_down(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 void serve_retired(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
 void serve_cancel_failed(struct worker *w, struct conn *c, struct io_uring_cqe *cqe);
-
-/* Submits the receive of C that a recovery has held back, if there is one. */
-void serve_held_receive(struct worker *w, struct conn *c);
 
 /*
  * The first receive of C behind a DUP has been reached: the chain has worked, and closed the slot.

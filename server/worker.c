@@ -126,7 +126,10 @@ static void loop(struct worker *w)
 	while (!drain_is_over(w)) {
 		acceptor_update(w);
 		clock_arm(w);
-		ring_submit_and_wait(&w->ring);
+		if (serve_submit_receives(w))
+			ring_submit_and_look(&w->ring);
+		else
+			ring_submit_and_wait(&w->ring);
 		clock_update(w);
 		count(w->counters.passes);
 		reap(w);

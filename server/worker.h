@@ -22,6 +22,7 @@
 #include "protocol.h"
 #include "recover.h"
 #include "ring.h"
+#include "serve.h"
 
 /* What the main thread decides before the worker starts. It does not change afterwards. */
 struct worker_config {
@@ -60,6 +61,7 @@ struct worker {
 	struct clock clock;
 	struct drain drain;
 	struct recovery recovery;
+	struct receives receives;
 	void *path_state; /* the accept path's own */
 	struct counters counters;
 };

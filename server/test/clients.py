@@ -130,7 +130,8 @@ def test_memory_is_there():
     """
     if "ACCEPT_TEST_SANITIZED" in os.environ:  # they take memory all the time
         return
-    stack_kib, touched_kib = 1024, 32  # see pages.c
+    # A size that nothing else has; and see pages.c.
+    stack_kib, touched_kib = 776, 32
     port = metrics_port()
 
     def small_stacks():
@@ -138,7 +139,8 @@ def test_memory_is_there():
 
     with server("--workers", "1", "--metrics-port", str(port), setup=small_stacks) as s:
         stacks = [touched for name, size, touched in s.mappings() if size == stack_kib or name == "[stack]"]
-        check(len(stacks) == 3, f"{len(stacks)} stacks, not those of the main thread, a worker and the metrics")
+        # The one of the main thread has no name in user-mode Linux.
+        check(len(stacks) in (2, 3), f"{len(stacks)} stacks, not those of a worker, the metrics and the main thread")
         check(min(stacks) >= touched_kib, f"of the stacks {stacks} KiB are there")
         with s.connect() as first:
             ask(first)
@@ -573,6 +575,43 @@ def test_stands_still_again_and_again():
         c.sendall(GET[10:])
         check(read_answer(c)[0] == 200, "a begun request is lost")
         s.wait()
+
+
+def uploads_before_another(s, n):
+    """N clients send much, all at once, then another one a little: how many of them are served when it has been."""
+    size = 200000
+    uploads = [s.connect() for _ in range(n)]
+    for c in uploads:
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+    before = s.now()["requests"]
+    with s.connect() as last:
+        eventually(lambda: s.now()["conns_now"] == n + 1, "not accepted")
+        s.freeze()
+        for c in uploads:
+            c.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+        last.sendall(GET)
+        s.thaw()
+        check(read_answer(last)[0] == 200, "not served")
+        served = s.now()["requests"] - before - 1
+    for c in uploads:
+        check(read_answer(c)[0] == 200, "an upload is lost")
+        c.close()
+    eventually(lambda: s.now()["conns_now"] == 0, "they are left over")
+    return served
+
+
+def test_many_send_at_once():
+    """More connections than there are receive buffers have much to be received: each has its turn."""
+    n, buffers = 400, 256
+    with server("--workers", "1", "--request-timeout", "60s") as s:
+        # Until the totals are there, more are served. But where the first ones have all buffers, it is never less.
+        tries = [uploads_before_another(s, n)]
+        while tries[-1] >= buffers and len(tries) < 10:
+            tries.append(uploads_before_another(s, n))
+        check(tries[-1] < buffers, f"{tries} uploads are served before one that sends little")
+        # Of those that find no buffer, each is told so a few times, and not until the others have sent all.
+        vain = s.now()["no_buffers"]
+        check(vain < 4 * n * len(tries), f"{vain} receives found no buffer")
 
 
 def test_active_connection_stays():
