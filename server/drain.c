@@ -54,6 +54,7 @@ void drain_check(struct worker *w)
 void drain_extend(struct worker *w, uint64_t ms)
 {
 	w->drain.end_ms += ms;
+	__atomic_store_n(&w->drain.extended_ms, w->drain.extended_ms + ms, __ATOMIC_RELAXED);
 }
 
 bool drain_is_over(const struct worker *w)

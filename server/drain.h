@@ -21,7 +21,8 @@ struct drain {
 	bool requested; /* the flag */
 	bool active;	/* it has begun */
 	uint64_t end_ms;
-	uint64_t wake_value; /* what OP_WAKE reads */
+	uint64_t extended_ms; /* by how much drain_extend() has put that off; read by others, too */
+	uint64_t wake_value;  /* what OP_WAKE reads */
 };
 
 /* Before the worker starts. Returns 0 or a negative errno. */
@@ -35,6 +36,12 @@ int drain_wake(struct drain *d);
 
 /* Begins the drain if that has been requested. */
 void drain_check(struct worker *w);
+
+/* For the main thread: by how much the worker has put off the end of its drain. */
+static inline uint64_t drain_extended_ms(const struct drain *d)
+{
+	return __atomic_load_n(&d->extended_ms, __ATOMIC_RELAXED);
+}
 
 /* Gives the drain MS milliseconds more. */
 void drain_extend(struct worker *w, uint64_t ms);

@@ -424,7 +424,7 @@ static uint64_t clock_ns(void)
 
 /*
  * Since *NOW_NS, which is now. Time in which all stood still is none, as it is none for the workers
- * (clock_update() in clock.c), who must not run out of it later than this thread does.
+ * (clock_update() in clock.c): half of what they take for that, so that this thread counts less.
  */
 static uint64_t time_passed(uint64_t *now_ns)
 {
@@ -435,27 +435,40 @@ static uint64_t time_passed(uint64_t *now_ns)
 	return passed_ns < still_ns ? passed_ns : 0;
 }
 
+/* How long the workers have to end. One that could not run for a while has put off its end. */
+static uint64_t drain_ns(const struct server *s)
+{
+	uint64_t longest_ms = 0;
+	unsigned i;
+
+	for (i = 0; i < s->options.workers; i++) {
+		uint64_t ms = worker_extension_ms(&s->workers[i]);
+
+		longest_ms = ms > longest_ms ? ms : longest_ms;
+	}
+	return (s->options.drain_timeout_ms + longest_ms + GRACE_MS) * 1000000;
+}
+
 /*
  * Drains; this thread can still be told to end at once, by a signal that says so again. Returns
  * false if it was, or if a worker does not end: the reason has been said.
  */
 static bool drain(struct server *s, bool asked_to_end)
 {
-	uint64_t left_ns = (s->options.drain_timeout_ms + GRACE_MS) * 1000000, now_ns = clock_ns();
+	uint64_t used_ns = 0, now_ns = clock_ns();
 	unsigned i;
 
 	metrics_drain(&s->metrics);
 	stop_workers(s);
 	while (__atomic_load_n(&running_workers, __ATOMIC_ACQUIRE)) {
 		bool pending = signals_pending(s->signals, TICK_MS);
-		uint64_t passed_ns = time_passed(&now_ns);
 		enum signal_meaning meaning;
 
-		if (passed_ns >= left_ns) {
+		used_ns += time_passed(&now_ns);
+		if (used_ns >= drain_ns(s)) {
 			say("a worker does not end: it waits for memory, perhaps (ulimit -l)");
 			return false;
 		}
-		left_ns -= passed_ns;
 		if (!pending)
 			continue;
 		meaning = wait_for_signal(s);

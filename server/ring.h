@@ -13,7 +13,7 @@
  *   SINGLE_ISSUER, DEFER_TASKRUN, CQSIZE    ring_init()
  *   registered ring fd                      ring_init()
  *   provided buffers (BUFFER_SELECT)        buffers_init() in ring.c, prep_receive() in serve.c
- *   --min-wait                              submit_and_wait() in ring.c
+ *   --min-wait                              enter() in ring.c
  *   multishot accept, F_MORE                accept/multishot.c, acceptor_completed()
  *   slots (direct descriptors, FIXED_FILE)  accept/direct.c
  *   links, CQE_SKIP_SUCCESS                 chain() in accept/dup.c, send_answer() in serve.c

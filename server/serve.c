@@ -32,34 +32,36 @@ static void prep_receive(struct conn *c, struct io_uring_sqe *sqe)
 	sqe->buf_group = RECV_BUFFER_GROUP;
 }
 
-static void hold(struct worker *w, struct conn *c, struct receive_queue *q)
+static void hold(struct worker *w, struct conn *c)
 {
+	struct receives *r = &w->receives;
 	uint32_t place = conn_place(c);
 
 	c->held = true;
-	if (q->n++)
-		w->conns.conns[q->last].next_held = place;
+	if (r->n++)
+		w->conns.conns[r->last].next_held = place;
 	else
-		q->first = place;
-	q->last = place;
+		r->first = place;
+	r->last = place;
 }
 
-static struct conn *first_held(struct worker *w, struct receive_queue *q)
+static struct conn *first_held(struct worker *w)
 {
-	struct conn *c = &w->conns.conns[q->first];
+	struct receives *r = &w->receives;
+	struct conn *c = &w->conns.conns[r->first];
 
 	c->held = false;
-	q->first = c->next_held;
-	q->n--;
+	r->first = c->next_held;
+	r->n--;
 	return c;
 }
 
 static void receive_again(struct worker *w, struct conn *c)
 {
-	struct receives *r = &w->receives;
+	const struct receives *r = &w->receives;
 
-	if (recovery_holds_receives(&w->recovery) || r->short_of_buffers || r->others.n)
-		hold(w, c, &r->others);
+	if (recovery_holds_receives(&w->recovery) || r->n || r->failed || r->short_of_buffers)
+		hold(w, c);
 	else
 		prep_receive(c, ring_request(&w->ring, OP_RECV, c->id));
 }
@@ -67,17 +69,18 @@ static void receive_again(struct worker *w, struct conn *c)
 bool serve_submit_receives(struct worker *w)
 {
 	struct receives *r = &w->receives;
-	unsigned n;
+	unsigned i;
 
 	if (recovery_holds_receives(&w->recovery))
 		return false;
-	r->short_of_buffers = r->failed.n > 0;
-	for (n = 0; n < RECV_BUFFERS && (r->failed.n || r->others.n); n++) {
-		struct conn *c = first_held(w, r->failed.n ? &r->failed : &r->others);
+	r->short_of_buffers = r->failed;
+	r->failed = false;
+	for (i = 0; i < RECV_BUFFERS && r->n; i++) {
+		struct conn *c = first_held(w);
 
 		prep_receive(c, ring_request(&w->ring, OP_RECV, c->id));
 	}
-	return r->failed.n || r->others.n;
+	return r->n;
 }
 
 /*
@@ -249,7 +252,10 @@ void serve_cancel(struct worker *w, struct conn *c)
 	enum op op = sending ? OP_SEND : OP_RECV;
 	struct io_uring_sqe *sqe;
 
-	/* The completion of what is cancelled leads to the last try. What is held has not begun. */
+	/*
+	 * The completion of what is cancelled leads to the last try. A receive that is held is not in
+	 * flight: when its turn comes, it is the last try.
+	 */
 	if (c->held || (!sending && c->state != CONN_RECEIVING && c->state != CONN_LINGERING))
 		return;
 	c->cancelled = true;
@@ -314,7 +320,8 @@ void serve_receive_failed(struct worker *w, struct conn *c, struct io_uring_cqe 
 	} else if (overdue && !cancelled && (cqe->res == -EAGAIN || ++c->tries == MOST_TRIES)) {
 		time_out(w, c);
 	} else if (cqe->res == -ENOBUFS) {
-		hold(w, c, &w->receives.failed);
+		w->receives.failed = true;
+		hold(w, c);
 	} else {
 		/* The last try; or an earlier one was meant. */
 		receive_again(w, c);

@@ -17,21 +17,23 @@ struct conn;
 struct worker;
 
 /*
- * Receives that wait to be submitted. All do while a recovery runs. So do they when more connections
- * have sent something than there are buffers: the receives that are submitted first would get them
- * all, time and again, and the others none. Then each pass submits as many as there are buffers,
- * those first that have failed for want of one, and the rest in the order in which they came.
+ * Receives that wait for their turn. While a recovery runs, none is submitted. And when more
+ * connections have bytes to be read than there are buffers, those whose receives are submitted first
+ * would take all buffers, pass after pass. So then all wait in this queue, and each pass submits
+ * RECV_BUFFERS of them. The first receive of a DUP's chain does not wait, since it is linked; if it
+ * finds no buffer, it joins the queue.
  */
 struct receives {
-	struct receive_queue {
-		uint32_t first,
-			last; /* places of connections, linked by next_held; if there are any */
-		uint32_t n;
-	} failed, others;
-	bool short_of_buffers; /* some receive has failed for want of one in the last pass */
+	uint32_t first, last; /* places of connections, linked by next_held; undefined if N is 0 */
+	uint32_t n;
+	bool failed;	       /* one has failed for want of a buffer in this pass */
+	bool short_of_buffers; /* or in the pass before */
 };
 
-/* Submits those whose turn it is. Whether there are more, so that this pass must not wait. */
+/*
+ * Submits those whose turn it is. Returns whether some are left, so that this pass must not wait.
+ * Once per pass, before ring_submit_...().
+ */
 bool serve_submit_receives(struct worker *w);
 
 /* Receives on C, which has its descriptor. */

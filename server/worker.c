@@ -2,8 +2,8 @@
 /*
  * A worker: its event loop, then how it is set up and ends. Start here.
  *
- * One pass: everything the last pass produced goes down in one io_uring_enter(), which also waits;
- * each completion is looked up in a table and handled; a handler prepares further requests. None
+ * One pass: everything the last pass produced goes down in one io_uring_enter(), which also waits,
+ * unless receives are held that this pass could not submit (serve.h); each completion is looked up in a table and handled; a handler prepares further requests. None
  * waits or reaps, and only a full submission queue makes one submit early.
  *
  * What happens to one connection on the dup path, and what it costs:
@@ -308,6 +308,11 @@ int worker_start(struct worker *w)
 int worker_stop(struct worker *w)
 {
 	return drain_request(&w->drain);
+}
+
+uint64_t worker_extension_ms(const struct worker *w)
+{
+	return drain_extended_ms(&w->drain);
 }
 
 void worker_wake(struct worker *w)

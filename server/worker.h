@@ -83,6 +83,7 @@ static inline uint32_t spare_conns(const struct options *options)
 int worker_init(struct worker *w, const struct worker_config *config);
 int worker_start(struct worker *w);
 int worker_stop(struct worker *w);
+uint64_t worker_extension_ms(const struct worker *w); /* see drain_extended_ms() */
 void worker_wake(struct worker *w);
 void worker_join(struct worker *w);
 

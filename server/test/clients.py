@@ -577,6 +577,21 @@ def test_stands_still_again_and_again():
         s.wait()
 
 
+def test_worker_is_held_in_a_drain():
+    """A worker that could not run has its time all the same: the main thread does not give it up before."""
+    with server("--workers", "1", "--drain-timeout", "1s") as s, s.connect() as c, s.connect() as silent:
+        for one in (c, silent):
+            one.sendall(GET[:10])
+        eventually(lambda: s.now()["conns_now"] == 2, "not accepted")
+        s.process.send_signal(signal.SIGTERM)
+        eventually(lambda: refused(s), "still listening")
+        with s.held(min(s.threads())):
+            time.sleep(3.5)
+        c.sendall(GET[10:])
+        check(read_answer(c)[0] == 200, "a begun request is lost")
+        s.wait()
+
+
 def uploads_before_another(s, n):
     """N clients send much, all at once, then another one a little: how many of them are served when it has been."""
     size = 200000

@@ -336,9 +336,8 @@ int ring_after_submit(struct ring *r, int ret)
 	return ret;
 }
 
-int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait);
-int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait);
-int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait)
+/* The error of this call to enter the kernel, or 0. WAIT: for how many completions. */
+static int enter_fails(unsigned wait)
 {
 	static _Thread_local unsigned calls, failed;
 	const char *value = getenv("ACCEPT_SERVER_ENTER");
@@ -352,7 +351,25 @@ int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait)
 	free(copy);
 	calls++;
 	failed += fails_now;
+	return ret;
+}
+
+int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait);
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait);
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait)
+{
+	int ret = enter_fails(wait);
+
 	return ret ? ret : __real_io_uring_submit_and_wait(ring, wait);
+}
+
+int __real_io_uring_submit_and_get_events(struct io_uring *ring);
+int __wrap_io_uring_submit_and_get_events(struct io_uring *ring);
+int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
+{
+	int ret = enter_fails(0);
+
+	return ret ? ret : __real_io_uring_submit_and_get_events(ring);
 }
 
 int __real_io_uring_buf_ring_head(struct io_uring *ring, int group, uint16_t *head);

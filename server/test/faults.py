@@ -601,6 +601,26 @@ def test_dropped_while_a_thread_receives():
         check(s.now()["recoveries"] >= turns // 2, f"{s.now()['recoveries']} recoveries")
 
 
+def test_dropped_among_many():
+    """After a recovery more receives wait than are submitted at a time: all of them have their turn."""
+    if not RING:
+        return
+    drop = "send:700" if ROW.serves == "POOL" else "retire:1"
+    with Server(BINARY, "--accept", PATH, "--workers", "1", "--idle-timeout", "1m",
+                environment={"ACCEPT_SERVER_DROP": drop}) as s:
+        crowd = [s.connect() for _ in range(600)]
+        for c in crowd:
+            check(ask(c)[0] == 200, "not served")
+        while not s.now()["recoveries"]:
+            with s.connect() as c, contextlib.suppress(OSError, Failure):
+                ask(c, GET_CLOSE)
+        for turn in range(2):
+            for c in crowd:
+                c.sendall(GET)
+            for i, c in enumerate(crowd):
+                check(read_answer(c)[0] == 200, f"turn {turn}: {i} were served")
+
+
 def test_dropped_shutdown():
     if ROW.serves != "SLOT":  # with an fd it is a system call
         return

@@ -2,6 +2,7 @@
 """Starts an accept-server for a test, and talks to it as clients nobody would want."""
 
 import atexit
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -24,6 +25,8 @@ BODY = b"hello, world\n"
 # linux/sched.h, linux/sockios.h, linux/if.h
 CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
 PIDFD_GETFD = 438  # its number is the same everywhere (asm-generic/unistd.h)
+# linux/ptrace.h, linux/wait.h
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
 PATHS_H = Path(__file__).resolve().parents[1] / "accept/paths.h"
 
 
@@ -216,6 +219,18 @@ class Server:
         for task in os.listdir(folder):
             with open(f"{folder}/{task}/stat", encoding="ascii") as file:
                 yield file.read().rpartition(")")[2].split()[0]
+
+    @contextlib.contextmanager
+    def held(self, thread):
+        """Holds one of its threads, as a debugger does, while the others run on."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.ptrace.argtypes = [ctypes.c_long] * 4
+        for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
+            if libc.ptrace(request, thread, 0, 0) < 0:
+                raise Failure(f"ptrace: {os.strerror(ctypes.get_errno())}")
+        os.waitpid(thread, WALL)
+        yield
+        libc.ptrace(PTRACE_DETACH, thread, 0, 0)
 
     def freeze(self):
         """Stops it in all its threads: a signal that has been sent is not one that has arrived."""
