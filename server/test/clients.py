@@ -585,7 +585,7 @@ def test_worker_is_held_in_a_drain():
         eventually(lambda: s.now()["conns_now"] == 2, "not accepted")
         s.process.send_signal(signal.SIGTERM)
         eventually(lambda: refused(s), "still listening")
-        with s.held(min(s.threads())):
+        with s.held(s.last_thread()):
             time.sleep(3.5)
         c.sendall(GET[10:])
         check(read_answer(c)[0] == 200, "a begun request is lost")

@@ -229,8 +229,10 @@ class Server:
             if libc.ptrace(request, thread, 0, 0) < 0:
                 raise Failure(f"ptrace: {os.strerror(ctypes.get_errno())}")
         os.waitpid(thread, WALL)
-        yield
-        libc.ptrace(PTRACE_DETACH, thread, 0, 0)
+        try:
+            yield
+        finally:
+            libc.ptrace(PTRACE_DETACH, thread, 0, 0)
 
     def freeze(self):
         """Stops it in all its threads: a signal that has been sent is not one that has arrived."""
@@ -275,6 +277,13 @@ class Server:
     def threads(self):
         """The ids of its threads but the first."""
         return [int(task) for task in os.listdir(f"/proc/{self.pid}/task") if int(task) != self.pid]
+
+    def last_thread(self):
+        """The id of the thread that the server has made last: a worker, without --metrics-port. None of io-wq's."""
+        def name(task):
+            with open(f"/proc/{self.pid}/task/{task}/comm", encoding="ascii") as file:
+                return file.read()
+        return max(task for task in self.threads() if not name(task).startswith("iou-"))
 
     def files(self, thread=None):
         """What is open in the table of the process, or of that thread, as the links in /proc say."""
