@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "message.h"
@@ -118,8 +119,11 @@ static int listen_again(int fd, unsigned backlog, const struct options *rebind)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
-	/* What has ended it may have shut it down as well, and a connection would inherit that. */
-	if (connect(fd, &nobody, sizeof(nobody)))
+	/*
+	 * What has ended it may have shut it down as well, and a connection would inherit that. By
+	 * number, as the thread sanitizer takes connect() to make a descriptor.
+	 */
+	if (syscall(SYS_connect, fd, &nobody, sizeof(nobody)))
 		return errno;
 	/* EINVAL: an earlier try has bound it. */
 	if (rebind && bind(fd, &rebind->address.any, rebind->address_len) && errno != EINVAL)

@@ -2,6 +2,7 @@
 #include "recover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "listener.h"
@@ -247,11 +248,33 @@ static void close_unowned_fds(struct worker *w)
 	}
 }
 
+/*
+ * Whether a socket with this worker's tag may be another worker's: with tcp_migrate_req the kernel
+ * moves who waits in the queue of a listener that ends to another one, and the tag with him.
+ */
+static bool tags_may_lie(const struct worker *w)
+{
+	const struct options *o = w->config.options;
+	bool alone = o->workers == 1 || o->fd_table == FD_TABLE_PRIVATE;
+	char value = '1'; /* where that cannot be read */
+	int fd;
+
+	if (alone)
+		return false;
+	fd = open("/proc/sys/net/ipv4/tcp_migrate_req", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (read(fd, &value, 1) != 1)
+			value = '1';
+		close(fd);
+	}
+	return value != '0';
+}
+
 static void close_unowned(struct worker *w)
 {
 	if (w->config.path->accepts_slots)
 		close_unowned_slots(w);
-	if (w->config.listener_tag && !w->config.path->uses_pool)
+	if (w->config.listener_tag && !w->config.path->uses_pool && !tags_may_lie(w))
 		close_unowned_fds(w);
 }
 
