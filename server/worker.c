@@ -3,8 +3,9 @@
  * A worker: its event loop, then how it is set up and ends. Start here.
  *
  * One pass: everything the last pass produced goes down in one io_uring_enter(), which also waits,
- * unless receives are held that this pass could not submit (serve.h); each completion is looked up in a table and handled; a handler prepares further requests. None
- * waits or reaps, and only a full submission queue makes one submit early.
+ * unless receives are held that this pass could not submit (serve.h); each completion is looked up in
+ * a table and handled; a handler prepares further requests. None waits or reaps, and only a full
+ * submission queue makes one submit early.
  *
  * What happens to one connection on the dup path, and what it costs:
  *

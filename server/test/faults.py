@@ -20,7 +20,7 @@ import sys
 import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, ask, check, eventually,
-                     eventually_clean, main, read_answer, read_to_end, supported, urgent_bytes)
+                     eventually_clean, in_own_network, main, read_answer, read_to_end, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -619,6 +619,41 @@ def test_dropped_among_many():
                 c.sendall(GET)
             for i, c in enumerate(crowd):
                 check(read_answer(c)[0] == 200, f"turn {turn}: {i} were served")
+
+
+def test_dropped_after_sockets_have_moved():
+    """With tcp_migrate_req a worker serves sockets with the tag of another one, whose recovery closes none of them."""
+    if not RING:
+        return
+
+    def body():
+        with Server(BINARY, "--accept", PATH, "--workers", "2", "--idle-timeout", "1m",
+                    environment={"ACCEPT_SERVER_DROP": "recv:20"}) as s:
+            s.freeze()
+            crowd = [s.connect() for _ in range(40)]
+            listeners = list(s.listeners())
+            listeners[0].shutdown(socket.SHUT_RDWR)
+            for one in listeners:
+                one.close()
+            s.thaw()
+            eventually(lambda: s.now()["accepts"] == 40, "not accepted, and so not moved")
+            for _ in range(400):
+                with contextlib.suppress(OSError, Failure), s.connect(timeout=1.0) as c:
+                    ask(c, GET_CLOSE)
+                if s.now()["recoveries"] >= 6:  # of both workers
+                    break
+            check(s.now()["recoveries"] >= 6, "nothing was dropped")
+            lost = 0
+            for c in crowd:
+                c.settimeout(1.0)
+                try:
+                    check(ask(c)[0] == 200, "not served")
+                except (OSError, Failure):
+                    lost += 1
+            check(lost < 10, f"{lost} of 40 were lost")
+
+    if not in_own_network({"ipv4/tcp_migrate_req": "1"}, body):
+        print("test_dropped_after_sockets_have_moved: nothing is tried: no network namespace can be made")
 
 
 def test_dropped_shutdown():
