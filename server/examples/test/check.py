@@ -91,7 +91,8 @@ class Example:
     def storm(self, connections, concurrency, close, requests=3):
         """Connections that compare what comes back, byte by byte: ACCEPT-BENCH's client, or, for TLS, threads in here."""
         if TLS:
-            self.storm_tls(connections // 20, concurrency // 10, close, requests)
+            # As many as each has its turn in well below the ten seconds that a client may be silent.
+            self.storm_tls(connections // 20, min(concurrency // 10, 100), close, requests)
             return
         storm = subprocess.run(
             [BENCH, "storm", "--connect", f"127.0.0.1:{self.port}", "--protocol", "echo", "--close", close,
@@ -112,7 +113,9 @@ class Example:
                         for _ in range(requests):
                             data = random.randbytes(random.randint(1, 20000))
                             client.sendall(data)
-                            check(receive(client, len(data)) == data, "not the bytes that were sent")
+                            back = receive(client, len(data))
+                            check(len(back) == len(data), f"{len(back)} of {len(data)} bytes came back")
+                            check(back == data, "not the bytes that were sent")
                         if close == "client-rst":
                             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 except (Failure, OSError) as error:
