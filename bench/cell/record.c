@@ -15,6 +15,9 @@
 #define LINE_MAX_BYTES (16u << 20)  /* of a record; those of a full run have some 10 KiB */
 #define READ_MAX_BYTES (1ull << 30) /* of a file, when it is expanded */
 
+/* Of a measured time or rate. HDR histograms keep three, a run's times differ in the third. */
+enum { REAL_DIGITS = 7 };
+
 /* What was appended has to be there to be read again: no pipe, no device, no terminal. */
 static bool is_regular(int fd)
 {
@@ -62,7 +65,7 @@ static int append(int fd, const char *line, size_t len)
 
 int record_append(int fd, json_t *record)
 {
-	char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
 	char *line;
 	int ret;
 
