@@ -138,10 +138,13 @@ def test_memory_is_there():
         resource.setrlimit(resource.RLIMIT_STACK, (stack_kib * 1024, resource.getrlimit(resource.RLIMIT_STACK)[1]))
 
     with server("--workers", "1", "--metrics-port", str(port), setup=small_stacks) as s:
-        stacks = [touched for name, size, touched in s.mappings() if size == stack_kib or name == "[stack]"]
+        def stacks():
+            return [touched for name, size, touched in s.mappings() if size == stack_kib or name == "[stack]"]
+
         # The one of the main thread has no name in user-mode Linux.
-        check(len(stacks) in (2, 3), f"{len(stacks)} stacks, not those of a worker, the metrics and the main thread")
-        check(min(stacks) >= touched_kib, f"of the stacks {stacks} KiB are there")
+        check(len(stacks()) in (2, 3), f"{len(stacks())} stacks, not those of a worker, the metrics and the main thread")
+        # The ready line does not wait for the thread of the metrics, which may not have run yet.
+        eventually(lambda: min(stacks()) >= touched_kib, f"not {touched_kib} KiB of each stack are there")
         with s.connect() as first:
             ask(first)
             scrape(port)
