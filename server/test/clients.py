@@ -21,13 +21,14 @@ import tempfile
 import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, ask, check, eventually, eventually_clean,
-                     in_own_network, is_closed, main, read_answer, read_to_end, reset, supported, urgent_bytes)
+                     in_own_network, is_closed, main, only_if, read_answer, read_to_end, reset, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
 WORKERS = "2"
 # The thread sanitizer takes the same number in two tables for the same descriptor.
 ONE_TABLE = "ACCEPT_TEST_ONE_TABLE" in os.environ
+SANITIZED = "ACCEPT_TEST_SANITIZED" in os.environ
 F_SETPIPE_SZ = 1031  # linux/fcntl.h
 # For a crowd of our own.
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -128,8 +129,7 @@ def test_memory_is_there():
     What the kernel copies to, buffers and stacks, has its memory from the start: at the limit of a memory cgroup it can
     get none, and a request whose buffer is not there would fail with EFAULT.
     """
-    if "ACCEPT_TEST_SANITIZED" in os.environ:  # they take memory all the time
-        return
+    only_if(not SANITIZED, "a sanitizer takes memory all the time")
     # A size that nothing else has; and see pages.c.
     stack_kib, touched_kib = 776, 32
     port = metrics_port()
@@ -363,8 +363,7 @@ def test_stops_reading():
             check_clean(s)
 
     # so little room that an answer here and there has to wait
-    if not in_own_network({"ipv4/tcp_wmem": "4096 4096 8192", "ipv4/tcp_rmem": "4096 4096 8192"}, body):
-        print("no network namespace can be made here (not root?): test_stops_reading tries nothing")
+    in_own_network({"ipv4/tcp_wmem": "4096 4096 8192", "ipv4/tcp_rmem": "4096 4096 8192"}, body)
 
 
 def test_slow_reader():
@@ -563,8 +562,7 @@ def test_stands_still_in_a_drain():
 
 def test_stands_still_again_and_again():
     """What a drain may take is as long for the main thread, which gives up workers that do not end, as for the workers."""
-    if PATH != "epoll":  # the main thread is the same on all paths
-        return
+    only_if(PATH == "epoll", "the main thread is the same on all paths")
     with server("--drain-timeout", "2s", "--request-timeout", "60s") as s, s.connect() as c:
         c.sendall(GET[:10])
         eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
@@ -741,8 +739,7 @@ def test_burst():
 
 def test_burst_after_burst():
     """While those that were refused still linger, what comes next waits: it has no spare place either."""
-    if not ROW.multishot:  # it refuses nobody
-        return
+    only_if(ROW.multishot, "it refuses nobody")
     with server("--max-conns", "2", "--backlog", "16", "--workers", "1") as s:
         refused_ones = []
         for _ in range(2):
@@ -785,10 +782,8 @@ def test_few_slots():
 
 def test_out_of_descriptors():
     """EMFILE (or a full slot table): no spin, no flood of lines, and back by itself."""
-    # Who serves in slots takes no new number. A multishot request keeps the limit that was in force when it was armed
-    # (io_accept_prep() in io_uring/net.c): see faults.py.
-    if ROW.multishot and ROW.as_accepted:
-        return
+    # io_accept_prep() in io_uring/net.c; see faults.py. Who serves in slots takes no new number.
+    only_if(not (ROW.multishot and ROW.as_accepted), "a multishot request keeps the limit that it was armed with")
     out_of_descriptors(4)
     if ROW.serves == "POOL":
         out_of_descriptors(40)  # enough to accept one, and below all numbers of the pool
@@ -856,8 +851,7 @@ def serve_and_park(s, crowd):
 
 def test_limit_below_the_pool():
     """RLIMIT_NOFILE is below all numbers of the pool, then amid them: those below it are found at once."""
-    if ROW.serves != "POOL":
-        return
+    only_if(ROW.serves == "POOL", "no pool")
     with server("--max-conns", "10", "--workers", "1") as s:
         serve_and_park(s, [s.connect() for _ in range(10)][::-1])  # the lowest number last
         pool = sorted(int(fd) for fd in os.listdir(f"/proc/{s.pid}/fd"))[-10:]
@@ -878,8 +872,7 @@ def test_limit_below_the_pool():
 
 def test_limit_amid_the_pool():
     """RLIMIT_NOFILE is lowered so that some numbers of the pool are beyond it: the others do."""
-    if ROW.serves != "POOL":
-        return
+    only_if(ROW.serves == "POOL", "no pool")
     with server("--max-conns", "100", "--workers", "1") as s:
         serve_and_park(s, [s.connect() for _ in range(60)])  # the highest number last
         soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
@@ -893,8 +886,7 @@ def test_limit_amid_the_pool():
 
 def test_drain_out_of_descriptors():
     """Who was accepted and has no number yet is served without one."""
-    if ROW.as_accepted:
-        return
+    only_if(not ROW.as_accepted, "what it accepted needs no further number")
     with server("--workers", "1") as s, s.connect() as begun:
         begun.sendall(GET[:10])
         eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
@@ -977,8 +969,7 @@ def test_drain_with_few_slots():
 
 def test_drain_with_min_wait():
     """It takes one connection in a pass, and no pass waits for a batch."""
-    if not ROW.ring:
-        return
+    only_if(ROW.ring, "no io_uring")
     with server("--max-conns", "2", "--workers", "1", "--min-wait", "60ms", "--drain-timeout", "4s") as s:
         crowd = crowd_with_begun_requests(s, 2)
         eventually(lambda: s.now()["conns_now"] == 2, "not full")
@@ -1164,8 +1155,7 @@ def test_second_signal():
 
 
 def test_park_timeout():
-    if ROW.serves != "POOL":
-        return
+    only_if(ROW.serves == "POOL", "no pool")
     with server("--park-timeout", "1s") as s:
         for _ in range(50):
             with s.connect() as c:
@@ -1177,8 +1167,7 @@ def test_park_timeout():
 
 
 def test_park_bound():
-    if ROW.serves != "POOL":
-        return
+    only_if(ROW.serves == "POOL", "no pool")
     with server("--park", "4", "--park-timeout", "30s") as s:
         crowd = [s.connect() for _ in range(40)]
         for c in crowd:
@@ -1193,8 +1182,7 @@ def test_park_bound():
 
 def test_park_below_the_limit():
     """Somebody lowers RLIMIT_NOFILE below the numbers of the pool: parked sockets stay until it is raised."""
-    if ROW.serves != "POOL":
-        return
+    only_if(ROW.serves == "POOL", "no pool")
     with server() as s:
         for _ in range(20):
             with s.connect() as c:
@@ -1209,8 +1197,7 @@ def test_park_below_the_limit():
 
 
 def test_park_none():
-    if ROW.serves != "POOL":
-        return
+    only_if(ROW.serves == "POOL", "no pool")
     with server("--park", "0") as s:
         for _ in range(50):
             with s.connect() as c:
@@ -1221,8 +1208,7 @@ def test_park_none():
 
 
 def test_private_tables():
-    if ONE_TABLE:
-        return
+    only_if(not ONE_TABLE, "all threads are to have one table here")
     with server("--fd-table", "private") as s:
         for thread in s.threads():
             # Its own listener, and the eventfd it is woken by: nothing that the others had open.
@@ -1427,8 +1413,7 @@ def test_restart_with_metrics():
 
 def test_drain_without_memory():
     """All that a drain needs is there from the start: no thread can be made any more."""
-    if "ACCEPT_TEST_SANITIZED" in os.environ:  # a sanitizer needs memory for itself
-        return
+    only_if(not SANITIZED, "a sanitizer needs memory for itself")
     with server() as s:
         with s.connect() as c:
             ask(c)
@@ -1496,8 +1481,7 @@ def test_inherited_signals():
 
 def test_small_stack():
     """RLIMIT_STACK is low: it starts and serves all the same."""
-    if "ACCEPT_TEST_SANITIZED" in os.environ:  # they need more
-        return
+    only_if(not SANITIZED, "a sanitizer needs more")
     for kib in (32, 64, 128, 256):
         p = started_with(f"ulimit -s {kib}")
         first = p.stdout.readline()
@@ -1614,8 +1598,7 @@ def test_nobody_reads():
 
 def test_totals_without_files():
     """RLIMIT_NOFILE is 0: nothing can be waited for, and the totals are written to a file all the same."""
-    if "ACCEPT_TEST_SANITIZED" in os.environ:  # a sanitizer needs files at the end
-        return
+    only_if(not SANITIZED, "a sanitizer needs files at the end")
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "log")
         p = started_with(f"exec >{log}", 'exec "$@" --drain-timeout 500ms')

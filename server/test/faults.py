@@ -20,7 +20,7 @@ import sys
 import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, ask, check, eventually,
-                     eventually_clean, in_own_network, main, read_answer, read_to_end, supported, urgent_bytes)
+                     eventually_clean, in_own_network, main, only_if, read_answer, read_to_end, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -55,8 +55,7 @@ def run(faults="", options=(), connections=CONNECTIONS, keep_alive=1, **environm
 
 def test_accept_runs_out():
     """EMFILE, ENFILE, ENOBUFS, ENOMEM: waits, comes back, loses nothing; also ECONNABORTED."""
-    if not ROW.multishot:
-        return
+    only_if(ROW.multishot, "a path that accepts one at a time has none")
     for error in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED"):
         # Of 3 arms the first fails; SINGLE makes for many arms.
         lost, totals = run(f"accept:{error}:3,accept:SINGLE:1", connections=20)
@@ -68,8 +67,7 @@ def test_accept_runs_out():
 
 def test_multishot_ends():
     """A completion without F_MORE: armed again, once."""
-    if not ROW.multishot:
-        return
+    only_if(ROW.multishot, "a path that accepts one at a time has none")
     lost, totals = run("accept:SINGLE:1")
     check(lost == 0, f"{lost} lost")
     check(totals["accept_rearms"] == CONNECTIONS + 1, f"{totals['accept_rearms']} re-arms")
@@ -77,8 +75,7 @@ def test_multishot_ends():
 
 def test_time_out_without_buffers():
     """A receive that has to be repeated just when its time is up ends once, and only once."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--idle-timeout", "200ms",
                 environment={"ACCEPT_SERVER_FAULTS": "recv:ENOBUFS:1"}) as s:
         clients = [s.connect() for _ in range(4)]
@@ -91,8 +88,7 @@ def test_time_out_without_buffers():
 
 def test_dup_fails():
     """Another number is tried; only a third failure in a row costs the connection."""
-    if not ROW.dup:
-        return
+    only_if(ROW.dup, "no DUP")
     for error, counter in (("EBUSY", "dup_ebusy"), ("EBADF", "dup_ebadf"),
                            ("ECANCELED", "dup_ecanceled")):
         # With fewer numbers than failures: one that went away with each would soon be missed.
@@ -109,9 +105,8 @@ def test_dup_fails():
 
 
 def test_crowd_that_lasts():
-    """Full, then room, and a queue that takes longer than CROWDED_MS: one at a time until it is empty."""
-    if not (ROW.multishot and ROW.as_accepted):
-        return
+    """Full, then room, and a queue that takes longer than WAS_FULL_MS (acceptor.c): one at a time until it is empty."""
+    only_if(ROW.multishot, "it refuses nobody")
     # Every second accept fails and waits for 100 ms.
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--max-conns", "2", "--idle-timeout", "1m",
                 environment={"ACCEPT_SERVER_FAULTS": "accept:ENOMEM:2"}) as s:
@@ -129,15 +124,13 @@ def test_crowd_that_lasts():
 
 def test_close_of_slot_fails():
     """The DUP has worked, so the connection is served."""
-    if not ROW.dup:
-        return
+    only_if(ROW.dup, "no DUP")
     lost, totals = run("close_slot:EBADF:2", connections=50)
     check(lost == 0 and totals["dups"] == 50, f"{lost} lost, {totals['dups']} DUPs")
 
 
 def test_install_fails():
-    if not ROW.install:
-        return
+    only_if(ROW.install, "no INSTALL")
     lost, totals = run("install:EMFILE:10", connections=30)
     check(lost == 0 and totals["install_errors"] == 3, f"{lost} lost, {totals['install_errors']} failed")
     check(totals["accept_pauses"] == 3, f"{totals['accept_pauses']} pauses")
@@ -146,8 +139,7 @@ def test_install_fails():
 
 
 def test_receive_fails():
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     for error in ("ENOBUFS", "EINTR", "ECANCELED", "EAGAIN"):
         lost, totals = run(f"recv:{error}:2", keep_alive=3)
         check(lost == 0, f"{error}: {lost} lost")
@@ -158,8 +150,7 @@ def test_receive_fails():
 
 def test_send_fails():
     """On most paths the close is linked behind the send: it must happen all the same."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     for error in ("EPIPE", "ECONNRESET", "ENOMEM"):
         lost, totals = run(f"send:{error}:10")
         check(lost == CONNECTIONS // 10 == totals["send_errors"], f"{error}: {lost} lost, {totals}")
@@ -310,8 +301,7 @@ def test_short_sends():
 
 def test_stale_completions():
     """One of the connection that was there before: counted, and nothing to the one that is."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     for operation in ("recv", "send"):
         lost, totals = run(f"{operation}:STALE:2", keep_alive=3)
         check(lost == 0, f"{operation}: {lost} lost")
@@ -339,8 +329,7 @@ def crowd(faults="", **environment):
 
 def test_no_memory_for_submissions():
     """For three thousand calls on end the kernel has no memory: idle ones are ended, the server goes on."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--park-timeout", "200ms",
                 environment={"ACCEPT_SERVER_SQ": "8", "ACCEPT_SERVER_ENTER": "EAGAIN:200:3000"}) as s:
         clients = [s.connect(60) for _ in range(100)]
@@ -368,8 +357,7 @@ def test_no_memory_for_submissions():
 
 def test_no_room_to_watch():
     """fs.epoll.max_user_watches: whom there is no room for waits, and is served when there is."""
-    if RING:
-        return
+    only_if(not RING, "no epoll")
     for listener in ("reuseport", "shared"):
         # One place is the eventfd's, one the listener's.
         with Server(BINARY, "--accept", PATH, "--workers", "1", "--listener", listener,
@@ -430,8 +418,7 @@ def test_small_completion_queue():
 
 def test_dropped_completions():
     """What the kernel has no memory to tell: found out, closed, and nothing is in the way afterwards."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     operations = ["recv", "send"]
     operations += ["accept"] if ROW.multishot else ["listen"]
     operations += ["install"] * ROW.install + ["retire"] * (ROW.serves != "POOL")
@@ -447,8 +434,7 @@ def test_dropped_completions():
 
 def test_dropped_end_of_accept():
     """The kernel ends a multishot accept whose completion does not fit: the last one may be dropped."""
-    if not ROW.multishot:
-        return
+    only_if(ROW.multishot, "a path that accepts one at a time has none")
     lost, totals = run("accept:SINGLE:1", ACCEPT_SERVER_DROP="accept:2", connections=20)
     check(lost == totals["recoveries"] == 10, f"{lost} lost, {totals}")
 
@@ -505,8 +491,7 @@ def lose_some_without_memory(server):
 
 def test_dropped_without_memory():
     """To go on after a loss takes no memory that is counted. Where it does, in old kernels, a drain ends all the same."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     with Server(BINARY, "--accept", PATH, "--workers", "1", setup=may_lock_no_memory,
                 environment={"ACCEPT_SERVER_DROP": "recv:5"}) as s:
         served = lose_some_without_memory(s)
@@ -534,8 +519,7 @@ def test_dropped_without_memory():
 
 def test_dropped_tick():
     """The clock stands still only until the loss is noticed."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--idle-timeout", "300ms",
                 environment={"ACCEPT_SERVER_DROP": "tick:2"}) as s:
         for _ in range(3):
@@ -547,8 +531,7 @@ def test_dropped_tick():
 
 def test_dropped_wake():
     """A drain begins although the word of it was dropped (Server ends with one), or one before it."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     for before in (0, 3):
         with Server(BINARY, "--accept", PATH, "--workers", "2",
                     environment={"ACCEPT_SERVER_DROP": "wake:1"}) as s, s.connect() as c:
@@ -561,8 +544,7 @@ def test_dropped_wake():
 
 def test_dropped_while_a_thread_receives():
     """A receive that a thread of the kernel is at has a buffer, which nobody else gets when the lost ones are given back."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     turns = 36 if SLOWNESS < 4 else 12
     # Who leaves makes for a recovery.
     drop = "send:9" if ROW.serves == "POOL" else "retire:1"
@@ -603,8 +585,7 @@ def test_dropped_while_a_thread_receives():
 
 def test_dropped_among_many():
     """After a recovery more receives wait than are submitted at a time: all of them have their turn."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
     drop = "send:700" if ROW.serves == "POOL" else "retire:1"
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--idle-timeout", "1m",
                 environment={"ACCEPT_SERVER_DROP": drop}) as s:
@@ -623,8 +604,7 @@ def test_dropped_among_many():
 
 def test_dropped_after_sockets_have_moved():
     """With tcp_migrate_req a worker serves sockets with the tag of another one, whose recovery closes none of them."""
-    if not RING:
-        return
+    only_if(RING, "no io_uring")
 
     def body():
         with Server(BINARY, "--accept", PATH, "--workers", "2", "--idle-timeout", "1m",
@@ -652,13 +632,11 @@ def test_dropped_after_sockets_have_moved():
                     lost += 1
             check(lost < 10, f"{lost} of 40 were lost")
 
-    if not in_own_network({"ipv4/tcp_migrate_req": "1"}, body):
-        print("test_dropped_after_sockets_have_moved: nothing is tried: no network namespace can be made")
+    in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
 
 
 def test_dropped_shutdown():
-    if ROW.serves != "SLOT":  # with an fd it is a system call
-        return
+    only_if(ROW.serves == "SLOT", "with an fd it is a system call")
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--idle-timeout", "1m",
                 environment={"ACCEPT_SERVER_DROP": "shutdown:1"}) as s:
         with s.connect() as c:

@@ -50,9 +50,19 @@ class Failure(Exception):
     """What a test found wrong."""
 
 
+class NotRun(Exception):
+    """Why a test has nothing to try here."""
+
+
 def check(condition, message):
     if not condition:
         raise Failure(message)
+
+
+def only_if(condition, otherwise):
+    """Ends the test that calls it, as not run because of OTHERWISE, unless CONDITION."""
+    if not condition:
+        raise NotRun(otherwise)
 
 
 # How long the work of machine_seconds() takes on a desktop PC at leisure. Limits are meant for such a one.
@@ -440,41 +450,40 @@ def supported(binary, path):
 def in_own_network(sysctls, function):
     """
     Calls FUNCTION in a thread that has a network namespace of its own, with loopback up and SYSCTLS set, file below
-    /proc/sys/net by value; what it starts is in there too. False, with nothing called, where no such namespace can be made.
+    /proc/sys/net by value; what it starts is in there too. Ends the test, see only_if(), where none can be made.
     """
-    outcome = []
+    raised = []
 
     def body():
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
-            outcome.append(False)
-            return
         try:
+            only_if(not ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET), "no network namespace can be made (not root?)")
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
                 up = struct.pack("16sH14x", b"lo", IFF_UP)
                 fcntl.ioctl(any_socket, SIOCSIFFLAGS, up)
             for name, value in sysctls.items():
                 Path("/proc/sys/net", name).write_text(value, encoding="ascii")
             function()
-            outcome.append(True)
-        except (Failure, OSError) as error:
-            outcome.append(error)
+        except Exception as error:  # of the test that waits for this thread
+            raised.append(error)
 
     thread = threading.Thread(target=body)
     thread.start()
     thread.join()
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    return outcome[0]
+    if raised:
+        raise raised[0]
 
 
 def main(tests):
-    """Runs the functions TESTS, says how each ended, and exits 1 if one failed."""
-    failed = 0
+    """Runs the functions TESTS, says how each ended and how many were not run, and exits 1 if one failed."""
+    failed = not_run = 0
     for test in tests:
         began = time.monotonic()
         try:
             test()
             verdict = "ok"
+        except NotRun as reason:
+            verdict = f"not run: {reason}"
+            not_run += 1
         except Failure as failure:
             verdict = f"FAILED: {failure}"
             failed += 1
@@ -482,4 +491,5 @@ def main(tests):
             verdict = f"FAILED: {type(error).__name__}: {error}"
             failed += 1
         print(f"{test.__name__} ({time.monotonic() - began:.1f} s): {verdict}", flush=True)
+    print(f"{len(tests) - failed - not_run} passed, {failed} failed, {not_run} not run")
     sys.exit(1 if failed else 0)

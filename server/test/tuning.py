@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 
-from harness import ACCEPT_PATHS, BODY, GET_CLOSE, Server, ask, check, is_closed, main, supported
+from harness import ACCEPT_PATHS, BODY, GET_CLOSE, Server, ask, check, is_closed, main, only_if, supported
 
 BINARY, PATH = sys.argv[1:3]
 
@@ -59,8 +59,7 @@ def answer_times(s, requests=10):
 
 def test_min_wait():
     """A single completion waits for its time, a batch does not."""
-    if not ACCEPT_PATHS[PATH].ring:
-        return
+    only_if(ACCEPT_PATHS[PATH].ring, "no io_uring")
     with server("--min-wait", "60ms", "--min-batch", "64") as s:
         check(sum(answer_times(s)) > 0.4, "completions did not wait for others")
     with server("--min-wait", "60ms", "--min-batch", "1") as s:
