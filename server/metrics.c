@@ -86,21 +86,25 @@ static void client_end(struct client *c)
 	memset(c, 0, sizeof(*c));
 }
 
-static void write_metrics(FILE *out, const struct metrics *m, bool head)
+/* Whether there was memory for them. */
+static bool write_metrics(FILE *out, const struct metrics *m, bool head)
 {
 	char *body = NULL;
 	size_t len = 0;
 	FILE *text = open_memstream(&body, &len);
 
 	if (!text)
-		return;
+		return false;
 	fprintf(text,
 		"# HELP process_start_time_seconds when this server was started\n"
 		"# TYPE process_start_time_seconds gauge\n"
 		"process_start_time_seconds %llu\n",
 		(unsigned long long)m->started_s);
 	counters_prometheus(text, m->blocks, m->n);
-	fclose(text);
+	if (fclose(text)) {
+		free(body);
+		return false;
+	}
 	fprintf(out,
 		"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n"
 		"Content-Length: %zu\r\nConnection: close\r\n\r\n",
@@ -108,6 +112,7 @@ static void write_metrics(FILE *out, const struct metrics *m, bool head)
 	if (!head)
 		fwrite(body, 1, len, out);
 	free(body);
+	return true;
 }
 
 /* The request of C is complete, or refused. */
@@ -115,18 +120,22 @@ static void make_answer(const struct metrics *m, struct client *c)
 {
 	FILE *out = open_memstream(&c->answer, &c->len);
 	struct http_answer refused;
+	bool made = true;
 
 	if (!out) {
 		client_end(c);
 		return;
 	}
 	if (c->http.status == 200) {
-		write_metrics(out, m, http_is_head(&c->http));
+		made = write_metrics(out, m, http_is_head(&c->http));
 	} else {
 		refused = http_answer(&c->http, true);
 		fwrite(refused.data, 1, refused.len, out);
 	}
-	fclose(out);
+	if (fclose(out) || !made) {
+		client_end(c);
+		return;
+	}
 	c->state = CLIENT_SENDING;
 	c->end_ms = now_ms() + m->options->request_timeout_ms;
 }
