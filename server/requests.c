@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-enum kind { INTERRUPTED, NOT_DONE, NO_BUFFER, SHORT, PEER, OURS, OTHER, KINDS };
+enum kind { INTERRUPTED, NOT_DONE, NO_BUFFER, SHORT, PEER, NO_FILE, INVALID, OTHER, KINDS };
 
 static enum kind kind_of(int error)
 {
@@ -36,16 +36,17 @@ static enum kind kind_of(int error)
 	case ETIMEDOUT:
 		return PEER;
 	case EBADF:
+		return NO_FILE;
 	case EINVAL:
-		return OURS;
+		return INVALID;
 	default:
 		return OTHER;
 	}
 }
 
 /* No row has a default: what has been left out of one does not compile. */
-#define X(request, name, interrupted, not_done, no_buffer, short_of, peer, ours, other)            \
-	[OP_##request] = { interrupted, not_done, no_buffer, short_of, peer, ours, other },
+#define X(request, name, intr, not_done, no_buffer, scarce, peer, no_file, invalid, other)         \
+	[OP_##request] = { intr, not_done, no_buffer, scarce, peer, no_file, invalid, other },
 static const enum verdict verdicts[OPS][KINDS] = { REQUESTS(X) };
 #undef X
 

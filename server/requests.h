@@ -5,7 +5,7 @@
  * enum op is made from the list below, so a request without a decision for each kind of error does
  * not compile. An error that a peer, the network, an administrator or a limit can cause ends a
  * connection at most. Fatal are only those which show that this program's own books are wrong:
- * EBADF or EINVAL for a request that it built itself.
+ * EBADF for a descriptor of its own, and EINVAL where nothing but the request can cause it.
  *
  * The paths that call accept4(2), recv(2) or send(2) themselves ask the same table.
  */
@@ -29,38 +29,45 @@ enum verdict {
  *   no buffer     ENOBUFS: of a receive, that no provided buffer was free
  *   short         ENOMEM, EMFILE, ENFILE: the machine or a limit has run out
  *   peer          the connection is gone or cannot be reached: ECONNRESET, ETIMEDOUT, ...
- *   ours          EBADF, EINVAL
+ *   no file       EBADF
+ *   invalid       EINVAL
  *   other         all the rest; ICMP and packet filters can make a socket report nearly any error
  *
- * X(request, its name, interrupted, not done, no buffer, short, peer, ours, other)
+ * A connection that TCP gives up reports the error of the last try to find a route (sk_err_soft,
+ * tcp_write_err() in net/ipv4/tcp_timer.c). That of a blackhole route is EINVAL (fib_props[] in
+ * net/ipv4/fib_semantics.c), so of a receive or a send EINVAL does not say that it was built wrong.
+ *
+ * X(request, its name, interrupted, not done, no buffer, short, peer, no file, invalid, other)
  */
 #define REQUESTS(X)                                                                                 \
 	/* A connection, as fd or slot. */                                                          \
-	X(ACCEPT, "accept", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, WAIT)                           \
+	X(ACCEPT, "accept", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, FATAL, WAIT)                    \
 	/* The listener is readable (accept4, dup3). */                                             \
-	X(LISTEN, "poll of the listener", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, WAIT)             \
+	X(LISTEN, "poll of the listener", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, FATAL, WAIT)      \
 	/* INSTALL, DUP or dup3 gives a connection its fd. */                                       \
-	X(OPEN, "open", WAIT, WAIT, WAIT, WAIT, END, END, END)                                      \
+	X(OPEN, "open", WAIT, WAIT, WAIT, WAIT, END, END, END, END)                                 \
 	/* The slot is given up, the connection goes on as an fd. */                                \
-	X(CLOSE_SLOT, "close of a slot", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN)           \
-	X(RECV, "receive", AGAIN, AGAIN, AGAIN, END, END, FATAL, END)                               \
-	X(SEND, "send", AGAIN, AGAIN, END, END, END, FATAL, END)                                    \
+	X(CLOSE_SLOT, "close of a slot", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN)    \
+	X(RECV, "receive", AGAIN, AGAIN, AGAIN, END, END, FATAL, END, END)                          \
+	X(SEND, "send", AGAIN, AGAIN, END, END, END, FATAL, END, END)                               \
 	/* Of a slot; it does not matter to a connection that is gone already. */                   \
-	X(SHUTDOWN, "shutdown", NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, FATAL, NOTHING)        \
+	X(SHUTDOWN, "shutdown", NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, FATAL, FATAL,          \
+	  NOTHING)                                                                                  \
 	/* Gives up a connection's descriptor. After EINTR and EIO of a close it is gone. */        \
-	X(RETIRE, "close", NOTHING, AGAIN, AGAIN, AGAIN, NOTHING, FATAL, NOTHING)                   \
+	X(RETIRE, "close", NOTHING, AGAIN, AGAIN, AGAIN, NOTHING, FATAL, FATAL, NOTHING)            \
 	/* The same where no connection waits for it. A recovery may have closed the slot first. */ \
 	X(RELEASE, "close of a descriptor", NOTHING, AGAIN, AGAIN, AGAIN, NOTHING, NOTHING,         \
-	  NOTHING)                                                                                  \
+	  NOTHING, NOTHING)                                                                         \
 	/* Of a connection's receive or send; ENOENT: it had just ended. */                         \
-	X(CANCEL, "cancel", WAIT, WAIT, WAIT, WAIT, WAIT, FATAL, WAIT)                              \
-	X(CANCEL_ACCEPT, "cancel of the accept", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, AGAIN)   \
+	X(CANCEL, "cancel", WAIT, WAIT, WAIT, WAIT, WAIT, FATAL, FATAL, WAIT)                       \
+	X(CANCEL_ACCEPT, "cancel of the accept", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, FATAL,   \
+	  AGAIN)                                                                                    \
 	/* The clock for time limits. Other: ETIME, which is how it ends. */                        \
-	X(TICK, "timeout", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, AGAIN)                         \
+	X(TICK, "timeout", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, FATAL, AGAIN)                  \
 	/* The main thread wants something. */                                                      \
-	X(WAKE, "read of an eventfd", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, AGAIN)              \
+	X(WAKE, "read of an eventfd", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, FATAL, AGAIN)       \
 	/* See recover.c. */                                                                        \
-	X(BARRIER, "barrier", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, AGAIN)
+	X(BARRIER, "barrier", AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, FATAL, FATAL, AGAIN)
 
 enum op {
 #define X(request, ...) OP_##request,

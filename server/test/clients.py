@@ -13,6 +13,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -364,6 +365,46 @@ def test_stops_reading():
 
     # so little room that an answer here and there has to wait
     in_own_network({"ipv4/tcp_wmem": "4096 4096 8192", "ipv4/tcp_rmem": "4096 4096 8192"}, body)
+
+
+def ip(*arguments):
+    """Calls ip(8) for IPv6."""
+    done = subprocess.run(["ip", "-6", *arguments], capture_output=True, text=True, check=False, timeout=20)
+    check(done.returncode == 0, f"ip -6 {' '.join(arguments)}: {done.stderr}")
+
+
+def test_blackhole_route():
+    """
+    An administrator bans a client with a blackhole route. When TCP gives its connection up, a receive or send of it ends
+    with the error of the route, EINVAL, like that of a request that was built wrong.
+    """
+    only_if(shutil.which("ip"), "no ip(8)")
+    banned = "fd00::2"
+
+    def body():
+        ip("address", "add", f"{banned}/128", "dev", "lo", "nodad", "noprefixroute")
+        with server("--address", "::1", "--workers", "1") as s:
+            receives, sends = crowd = [socket.create_connection(s.address[:2], 5, (banned, 0)) for _ in range(2)]
+            for c in crowd:
+                check(ask(c)[0] == 200, "not served")
+            ip("route", "delete", "local", banned, "dev", "lo", "table", "local")
+            ip("route", "add", "blackhole", banned)
+            for c in crowd:
+                c.sendall(GET)
+            eventually(lambda: s.now()["requests"] == 4, "their requests are not there")
+            s.freeze()
+            sends.sendall(GET)
+            time.sleep(6)  # both are given up; a request that is there already is received all the same
+            s.thaw()
+            with s.connect() as other:
+                check(ask(other)[0] == 200, "others are not served")
+            eventually(lambda: s.now()["conns_now"] == 0, "they are never given up")
+            totals = s.now()
+            check(totals["recv_errors"] == 1 and totals["send_errors"] == 1,
+                  f"{totals['recv_errors']} receives and {totals['send_errors']} sends failed")
+            close_all(crowd)
+
+    in_own_network({"ipv4/tcp_retries2": "3"}, body)
 
 
 def test_slow_reader():
