@@ -101,6 +101,9 @@ static const char *hint(const struct worker *w, int error)
 	case ENOMEM:
 	case ENOBUFS:
 		return "memory is short";
+	case EINVAL:
+		return "somebody has ended the listening and begun it again; if this lasts, it is a "
+		       "fault of this program";
 	default:
 		return "see accept(2)";
 	}
@@ -129,12 +132,7 @@ static bool ends_drain(const struct worker *w, int error)
 	return w->drain.active && (error == -EAGAIN || error == -EINVAL);
 }
 
-bool acceptor_judges(const struct io_uring_cqe *cqe)
-{
-	return user_data_op(cqe->user_data) == OP_ACCEPT && cqe->res == -EINVAL;
-}
-
-/* The listener does not listen any more, or the accept was wrong. */
+/* The accept has found that the listener did not listen. */
 static void revive_listener(struct worker *w)
 {
 	const struct options *o = w->config.options;
@@ -150,8 +148,9 @@ static void revive_listener(struct worker *w)
 	case LISTENER_STAYS_ENDED:
 		accept_later(w);
 		break;
-	case LISTENER_NEVER_ENDED:
-		die("%s: accept: %s", who, strerror(EINVAL));
+	case LISTENER_LISTENS:
+		pause_accept(w, -EINVAL);
+		break;
 	}
 }
 

@@ -93,12 +93,6 @@ void acceptor_resume(struct worker *w);
  */
 void acceptor_shed(void *worker);
 
-/*
- * Whether CQE is an accept that has failed in a way that need not be a mistake of this program,
- * although it looks like one: acceptor_failed() finds out.
- */
-bool acceptor_judges(const struct io_uring_cqe *cqe);
-
 /* With a shared listener: another worker may have left something in the queue. */
 void acceptor_look_again(struct worker *w);
 

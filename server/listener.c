@@ -155,7 +155,7 @@ enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned b
 		return LISTENER_STAYS_ENDED;
 	}
 	if (!had_ended)
-		return LISTENER_NEVER_ENDED;
+		return LISTENER_LISTENS;
 	if (say_again(&ends->revived_ms, now_ms))
 		say("%s: somebody has ended the listening, as ss --kill does: it begins again",
 		    who);

@@ -32,10 +32,10 @@ bool listener_has_queue(int fd);
 /*
  * Somebody else can end the listening of a socket: with `ss --kill`, say, which needs CAP_NET_ADMIN
  * (tcp_abort() in net/ipv4/tcp.c), or by shutdown() of a copy of the descriptor. An accept then
- * fails with EINVAL, which one with wrong arguments does as well.
+ * fails with EINVAL.
  *
- * listener_revive() is for the thread that has got EINVAL: it tells which of both it was, and makes
- * the socket listen again, with a queue of BACKLOG. Who waited in the queue is reset, unless
+ * listener_revive() is for the thread that has got EINVAL: where the socket does not listen, it makes
+ * it listen again, with a queue of BACKLOG. Who waited in the queue is reset, unless
  * tcp_migrate_req moves him to another listener of the port. Another program may have taken the port
  * in the meantime (EADDRINUSE): any, where the kernel had chosen the port, else one that sets
  * SO_REUSEADDR. It says on stderr what it has done, for WHO, a worker for instance.
@@ -50,7 +50,7 @@ struct listener_ends {
 };
 
 enum listener_end {
-	LISTENER_NEVER_ENDED, /* the accept was wrong */
+	LISTENER_LISTENS,     /* no thread of this program has mended it: somebody else has */
 	LISTENER_REVIVED,     /* by this call, or by another thread since the last one */
 	LISTENER_STAYS_ENDED, /* it is worth another try later */
 };

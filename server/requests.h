@@ -40,8 +40,8 @@ enum verdict {
  * X(request, its name, interrupted, not done, no buffer, short, peer, no file, invalid, other)
  */
 #define REQUESTS(X)                                                                                 \
-	/* A connection, as fd or slot. */                                                          \
-	X(ACCEPT, "accept", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, FATAL, WAIT)                    \
+	/* A connection, as fd or slot. Invalid: the listener did not listen, see listener.h. */    \
+	X(ACCEPT, "accept", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, WAIT, WAIT)                     \
 	/* The listener is readable (accept4, dup3). */                                             \
 	X(LISTEN, "poll of the listener", AGAIN, AGAIN, WAIT, WAIT, AGAIN, FATAL, FATAL, WAIT)      \
 	/* INSTALL, DUP or dup3 gives a connection its fd. */                                       \

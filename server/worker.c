@@ -96,7 +96,7 @@ static void dispatch(struct worker *w, struct io_uring_cqe *cqe)
 	}
 	if (c && op != OP_CANCEL)
 		recover_answered(c);
-	if (cqe->res < 0 && request_verdict(op, -cqe->res) == FATAL && !acceptor_judges(cqe))
+	if (cqe->res < 0 && request_verdict(op, -cqe->res) == FATAL)
 		die("worker %u: %s: %s (fd %d, slot %d)", w->config.index, request_name(op),
 		    strerror(-cqe->res), c ? c->fd : -1, c ? c->slot : -1);
 	if (cqe->res == -EFAULT)

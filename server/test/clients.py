@@ -1722,6 +1722,23 @@ def test_listener_is_ended():
                 check(re.search(f"{who}: somebody has ended .* begins again", s.said()), f"{listener}: {who}: {s.said()}")
 
 
+def test_listener_is_ended_and_listens():
+    """... or somebody ends it and lets it listen again, so that nothing is to be seen of it when the accept has failed."""
+    for listener in ("reuseport", "shared"):
+        with server("--listener", listener) as s:
+            copies = list(s.listeners())
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                for one in copies:
+                    with contextlib.suppress(OSError):
+                        one.shutdown(socket.SHUT_RDWR)
+                    with contextlib.suppress(OSError):
+                        one.listen(100)
+            close_all(copies)
+            check(s.process.poll() is None, f"{listener}: it has ended: {s.said()}")
+            check_listens(s, listener)
+
+
 def test_listener_is_ended_and_the_port_taken():
     """... and another program is faster to take the port: it waits, without a spin, and says why."""
     # A port that was asked for is taken by whoever sets SO_REUSEADDR, the other one by anybody.

@@ -240,9 +240,9 @@ def test_every_errno():
             check("every errno was injected" in s.log, f"cancel_accept: {s.log}")
 
 
-def ended_by(faults, *options):
+def ended_by(faults):
     """Exit code and log of a server that FAULTS end, be it at once or when a client comes."""
-    with subprocess.Popen([BINARY, "--accept", PATH, "--workers", "1", "--port", "0", *options], stdout=subprocess.PIPE,
+    with subprocess.Popen([BINARY, "--accept", PATH, "--workers", "1", "--port", "0"], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, env={**os.environ, "ACCEPT_SERVER_FAULTS": faults}) as p:
         first = p.stdout.readline().decode()
         if first:
@@ -261,11 +261,23 @@ def test_fatal_errno():
     cases = [("recv", "EBADF", "receive: Bad file descriptor"), ("send", "EBADF", "send: Bad file descriptor")]
     if RING:
         cases += [("tick", "EINVAL", "timeout: Invalid argument")]
-    cases = [(*case, "reuseport") for case in cases]
-    cases += [("accept", "EINVAL", "accept: Invalid argument", listener) for listener in ("reuseport", "shared")]
-    for operation, error, line, listener in cases:
-        code, said = ended_by(f"{operation}:{error}:1", "--listener", listener)
+    cases.append(("accept", "EBADF", "accept: Bad file descriptor"))
+    for operation, error, line in cases:
+        code, said = ended_by(f"{operation}:{error}:1")
         check(code == 1 and f"worker 0: {line}" in said, f"{operation}: {code}: {said}")
+
+
+def test_wrong_accept():
+    """An accept fails as if the listener did not listen, although it does: that is said, and tried again without a spin."""
+    for listener in ("reuseport", "shared"):
+        with Server(BINARY, "--accept", PATH, "--workers", "1", "--listener", listener,
+                    environment={"ACCEPT_SERVER_FAULTS": "accept:EINVAL:1"}) as s, s.connect():
+            eventually(lambda s=s: s.now()["accept_pauses"] > 2, f"{listener}: it does not wait")
+            check("accept: Invalid argument" in s.said(), f"{listener}: it does not say why: {s.said()}")
+            before, began = s.now()["accept_errors"], time.monotonic()
+            time.sleep(1)
+            rate = (s.now()["accept_errors"] - before) / (time.monotonic() - began)
+            check(rate < 20, f"{listener}: {rate:.0f} tries a second")
 
 
 def test_page_is_not_there():
