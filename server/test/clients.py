@@ -1273,7 +1273,7 @@ def test_shared_listener():
 
 def test_shared_listener_when_one_is_full():
     """A worker that has just become full passes on that somebody waits; nobody is refused while another has room."""
-    for _ in range(8):
+    for _ in range(24):  # each shows the fault now and then
         with server("--listener", "shared", "--max-conns", "14") as s:
             crowd = [s.connect() for _ in range(6)]
             time.sleep(0.02)
