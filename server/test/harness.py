@@ -322,6 +322,20 @@ class Server:
         return sum(len(re.findall(r"^ *\d+: socket:", text, re.MULTILINE)) for text in texts)
 
 
+def check_idle(server, what, seconds=1.0):
+    """
+    That nothing spins for so long. The passes of the workers tell it even on a busy machine, where a thread that spins gets
+    little; the time of the process also of other threads, but in user-mode Linux it is a guess from the timer's ticks.
+    """
+    began, passes, cpu = time.monotonic(), server.now()["passes"], server.cpu_seconds()
+    time.sleep(seconds)
+    used = server.cpu_seconds() - cpu
+    passes = server.now()["passes"] - passes
+    took = time.monotonic() - began
+    check(passes / took < 300 and used / took < 0.8,
+          f"{what}: {passes / took:.0f} passes a second, {used / took:.2f} of a CPU")
+
+
 def eventually_clean(server, sockets, accepted=None):
     """
     Waits until nothing is left of clients that have gone, and gives the totals. SOCKETS is how many the server keeps,
