@@ -36,6 +36,16 @@ bool acceptor_listen(struct worker *w)
 	       listener_listen(w->config.options, w->acceptor.listener);
 }
 
+bool acceptor_is_done(const struct worker *w)
+{
+	return w->acceptor.listener < 0 && !w->acceptor.overflow.n;
+}
+
+void acceptor_free(struct worker *w)
+{
+	overflow_free(&w->acceptor.overflow);
+}
+
 /* What has been taken from the queue last was the last. */
 static void close_listener(struct worker *w)
 {
@@ -53,39 +63,61 @@ static void close_listener(struct worker *w)
 /* ---- a connection ---------------------------------------------------------------------------- */
 
 /*
- * No place is free. One burst of a multishot accept can overshoot, and C, on a spare place, is told
- * so; in a drain it is served there.
+ * No place is free. One burst of a multishot accept can overshoot, and the connection, on a spare
+ * place, is told so; in a drain it is served there. False if no spare place is free.
  */
-static void accepted_on_spare(struct worker *w, int descriptor)
+static bool accepted_on_spare(struct worker *w, int descriptor)
 {
 	struct conn *c = conn_begin_spare(&w->conns, w->clock.now_ms);
 
-	if (!c || !w->drain.active)
-		count(w->counters.refused);
-	if (!c) {
-		serve_release(w, descriptor); /* without a word */
-		return;
-	}
+	if (!c)
+		return false;
 	if (w->config.path->accepts_slots)
 		c->slot = descriptor;
 	else
 		c->fd = descriptor;
 	c->as_accepted = true;
-	if (w->drain.active)
+	if (w->drain.active) {
 		serve_receive(w, c);
-	else
+	} else {
+		count(w->counters.refused);
 		serve_refuse(w, c);
+	}
+	return true;
+}
+
+static bool accepted_on_place(struct worker *w, int descriptor)
+{
+	struct conn *c = conn_begin(&w->conns, w->clock.now_ms);
+
+	if (c)
+		w->config.path->accepted(w, c, descriptor);
+	return c;
 }
 
 void acceptor_accepted(struct worker *w, int descriptor)
 {
-	struct conn *c = conn_begin(&w->conns, w->clock.now_ms);
-
 	count(w->counters.accepts);
-	if (c)
-		w->config.path->accepted(w, c, descriptor);
-	else
-		accepted_on_spare(w, descriptor);
+	if (accepted_on_place(w, descriptor) || accepted_on_spare(w, descriptor) ||
+	    overflow_add(&w->acceptor.overflow, descriptor))
+		return;
+	count(w->counters.refused);
+	serve_release(w, descriptor); /* without a word */
+}
+
+/* Those that wait get the places that have become free; in a drain, spare ones as well. */
+static void serve_overflow(struct worker *w)
+{
+	struct overflow *o = &w->acceptor.overflow;
+
+	while (o->n && !w->acceptor.held) {
+		int descriptor = overflow_at(o, 0);
+
+		if (!accepted_on_place(w, descriptor) &&
+		    !(w->drain.active && accepted_on_spare(w, descriptor)))
+			return;
+		overflow_take(o);
+	}
 }
 
 static const char *hint(const struct worker *w, int error)
@@ -253,7 +285,8 @@ static uint32_t room(const struct worker *w)
 {
 	const struct conn_table *t = &w->conns;
 	uint32_t taken = t->used + t->used_spare, places = t->capacity - taken;
-	uint32_t slots = w->ring.slots > taken ? w->ring.slots - taken : 0;
+	uint32_t taken_slots = taken + w->acceptor.overflow.n;
+	uint32_t slots = w->ring.slots > taken_slots ? w->ring.slots - taken_slots : 0;
 
 	return w->config.path->accepts_slots && slots < places ? slots : places;
 }
@@ -283,7 +316,7 @@ bool acceptor_may_accept(const struct worker *w)
 {
 	const struct acceptor *a = &w->acceptor;
 
-	return a->listener >= 0 && !a->full && w->clock.now_ms >= a->resume_ms;
+	return a->listener >= 0 && !a->full && !a->overflow.n && w->clock.now_ms >= a->resume_ms;
 }
 
 bool acceptor_one_at_a_time(const struct worker *w)
@@ -334,6 +367,7 @@ void acceptor_update(struct worker *w)
 	struct acceptor *a = &w->acceptor;
 	bool wanted, one_at_a_time;
 
+	serve_overflow(w);
 	acceptor_check_full(w);
 	wanted = acceptor_may_accept(w) && !a->held;
 	/*

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "listener.h"
+#include "overflow.h"
 
 struct conn;
 struct io_uring_cqe;
@@ -30,6 +31,7 @@ struct acceptor {
 	uint64_t resume_ms;	    /* accepting ran out of something; not before this */
 	uint64_t said_ms;	    /* when that was last said; 0: never */
 	struct listener_ends ends;  /* of the listener, by somebody else */
+	struct overflow overflow;   /* accepted, and waiting for a place */
 };
 
 /* Opens the listener, or takes the shared one. False: the reason has been said. */
@@ -37,6 +39,11 @@ bool acceptor_init(struct worker *w);
 
 /* Makes the listener listen, unless it is the shared one. False: the reason has been said. */
 bool acceptor_listen(struct worker *w);
+
+/* In a drain: nobody waits to be accepted, or for a place, and nobody can come. */
+bool acceptor_is_done(const struct worker *w);
+
+void acceptor_free(struct worker *w);
 
 /* Once per pass: arms the accept request, or cancels it, as the worker's state asks for. */
 void acceptor_update(struct worker *w);
@@ -63,8 +70,8 @@ bool acceptor_one_at_a_time(const struct worker *w);
 bool acceptor_may_accept(const struct worker *w);
 
 /*
- * A connection has been accepted as DESCRIPTOR: the path gets it, or it is refused for want of
- * room.
+ * A connection has been accepted as DESCRIPTOR: the path gets it. For want of room it is refused, or
+ * waits until there is some.
  */
 void acceptor_accepted(struct worker *w, int descriptor);
 

@@ -60,7 +60,7 @@ void drain_extend(struct worker *w, uint64_t ms)
 bool drain_is_over(const struct worker *w)
 {
 	const struct drain *d = &w->drain;
-	bool drained = w->acceptor.listener < 0 && conn_table_empty(&w->conns);
+	bool drained = acceptor_is_done(w) && conn_table_empty(&w->conns);
 
 	return d->active && (drained || w->clock.now_ms >= d->end_ms);
 }

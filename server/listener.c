@@ -66,7 +66,10 @@ bool listener_accepted(int fd, unsigned tag)
 	socklen_t len = sizeof(int);
 	int value;
 
-	return !getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &value, &len) && value == tag_value(tag);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &value, &len))
+		return false;
+	return tag == ANY_TAG ? value >= tag_value(MOST_WORKERS) && value <= tag_value(1)
+			      : value == tag_value(tag);
 }
 
 int listener_open(const struct options *o, bool nonblocking, unsigned tag)

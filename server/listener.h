@@ -58,7 +58,11 @@ enum listener_end {
 enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned backlog,
 				  const struct options *rebind, const char *who, uint64_t now_ms);
 
-/* Whether FD is a connection accepted from a listener with TAG, or such a listener itself. */
+/*
+ * Whether FD is a connection accepted from a listener with TAG, or such a listener itself. ANY_TAG: with
+ * any tag, be it one of another server whose queue the kernel has moved here (tcp_migrate_req).
+ */
+enum { ANY_TAG = 0 };
 bool listener_accepted(int fd, unsigned tag);
 
 /* Puts the port of FD into OPTIONS, where it may be 0: the kernel has chosen one. */

@@ -34,7 +34,7 @@ static const struct row rows[] = {
 	  "how a connection gets its descriptor; auto: the best path this kernel can do" },
 	{ "address", ADDRESS, 0, 0, 0, "127.0.0.1", NULL, "IPv4 or IPv6 address to listen on" },
 	{ "port", NUMBER, 0, 0, 65535, "8080", NULL, "TCP port; 0: any free one" },
-	{ "workers", NUMBER, AT(workers), 1, 1024, NULL, NULL,
+	{ "workers", NUMBER, AT(workers), 1, MOST_WORKERS, NULL, NULL,
 	  "threads, each with its own ring; default: one for each CPU this process may use" },
 	{ "pin", SWITCH, AT(pin), 0, 0, NULL, NULL, "bind each worker to its own CPU" },
 	{ "listener", WORD, AT(listener), 0, 0, "reuseport", "reuseport|shared",

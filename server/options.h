@@ -15,6 +15,7 @@ enum fd_table { FD_TABLE_SHARED, FD_TABLE_PRIVATE };
 enum listener_kind { LISTENER_REUSEPORT, LISTENER_SHARED };
 enum wire_protocol { PROTOCOL_HTTP, PROTOCOL_ECHO };
 enum fin { FIN_JOINED, FIN_APART };
+enum { MOST_WORKERS = 1024 };
 
 struct options {
 	const char *accept; /* the name of an accept path, or "auto" */

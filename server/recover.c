@@ -203,6 +203,7 @@ static unsigned strike_off_lost(struct worker *w)
 /* Works on a part of the table at a time: it needs no memory, which may be what is lacking. */
 static void close_unowned_slots(struct worker *w)
 {
+	const struct overflow *waiting = &w->acceptor.overflow;
 	int files[PART];
 	uint32_t first, i;
 
@@ -217,6 +218,12 @@ static void close_unowned_slots(struct worker *w)
 			if (c->slot >= 0 && (uint32_t)c->slot - first < n)
 				files[(uint32_t)c->slot - first] = IORING_REGISTER_FILES_SKIP;
 		}
+		for (i = 0; i < waiting->n; i++) {
+			uint32_t slot = (uint32_t)overflow_at(waiting, i);
+
+			if (slot - first < n)
+				files[slot - first] = IORING_REGISTER_FILES_SKIP;
+		}
 		io_uring_register_files_update(&w->ring.uring, first, files, n);
 	}
 }
@@ -225,8 +232,9 @@ static void close_unowned_slots(struct worker *w)
  * The same by numbers, of the table of file descriptors: there may be no /proc to list it. Not what
  * a prepared request closes: another worker's connection could get the number in between.
  */
-static void close_unowned_fds(struct worker *w)
+static void close_unowned_fds(struct worker *w, unsigned tag)
 {
+	const struct overflow *waiting = &w->acceptor.overflow;
 	int first, fd;
 	uint32_t i;
 
@@ -238,30 +246,37 @@ static void close_unowned_fds(struct worker *w)
 			if (fd >= first && fd - first < PART)
 				owned[fd - first] = true;
 		}
+		for (i = 0; i < waiting->n; i++) {
+			fd = overflow_at(waiting, i);
+			if (fd >= first && fd - first < PART)
+				owned[fd - first] = true;
+		}
 		for (fd = first; fd < first + PART; fd++) {
 			if (!owned[fd - first] && fd != w->acceptor.listener &&
-			    fd != w->config.shared_listener &&
-			    listener_accepted(fd, w->config.listener_tag) &&
+			    fd != w->config.shared_listener && listener_accepted(fd, tag) &&
 			    !ring_is_to_close(&w->ring, fd))
 				close(fd);
 		}
 	}
 }
 
+/* Whether no other worker uses the table of file descriptors. */
+static bool has_own_table(const struct worker *w)
+{
+	const struct options *o = w->config.options;
+
+	return o->workers == 1 || o->fd_table == FD_TABLE_PRIVATE;
+}
+
 /*
  * Whether a socket with this worker's tag may be another worker's: with tcp_migrate_req the kernel
  * moves who waits in the queue of a listener that ends to another one, and the tag with him.
  */
-static bool tags_may_lie(const struct worker *w)
+static bool tags_may_lie(void)
 {
-	const struct options *o = w->config.options;
-	bool alone = o->workers == 1 || o->fd_table == FD_TABLE_PRIVATE;
+	int fd = open("/proc/sys/net/ipv4/tcp_migrate_req", O_RDONLY | O_CLOEXEC);
 	char value = '1'; /* where that cannot be read */
-	int fd;
 
-	if (alone)
-		return false;
-	fd = open("/proc/sys/net/ipv4/tcp_migrate_req", O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		if (read(fd, &value, 1) != 1)
 			value = '1';
@@ -274,8 +289,12 @@ static void close_unowned(struct worker *w)
 {
 	if (w->config.path->accepts_slots)
 		close_unowned_slots(w);
-	if (w->config.listener_tag && !w->config.path->uses_pool && !tags_may_lie(w))
-		close_unowned_fds(w);
+	if (!w->config.listener_tag || w->config.path->uses_pool)
+		return;
+	if (has_own_table(w))
+		close_unowned_fds(w, ANY_TAG);
+	else if (!tags_may_lie())
+		close_unowned_fds(w, w->config.listener_tag);
 }
 
 static void say_so(struct worker *w, unsigned lost)

@@ -23,11 +23,12 @@
  *                the descriptors of this worker that no connection has are closed, and accepting and
  *                receiving begin anew.
  *
- * Slots and the numbers of a pool are the worker's own. An fd in a table that workers share is
- * known by a tag that sockets inherit from the worker's listener (listener.h). With --listener
- * shared all have the same tag, and with the sysctl tcp_migrate_req a socket may have the tag of
- * another worker, so there an fd that was lost stays open until the server ends. The sysctl is to be
- * set before the server starts: who was moved while it was on is not known when it is off again.
+ * Slots and the numbers of a pool are the worker's own, and so are all fds with a tag (listener.h) in
+ * a table that no other worker uses. In a table that workers share an fd is known by the tag itself,
+ * which sockets inherit from the worker's listener. With --listener shared all have the same tag, and
+ * with the sysctl tcp_migrate_req a socket may have the tag of another worker, so there an fd that was
+ * lost stays open until the server ends. The sysctl is to be set before the server starts: who was
+ * moved while it was on is not known when it is off again.
  */
 #ifndef SERVER_RECOVER_H
 #define SERVER_RECOVER_H

@@ -289,6 +289,7 @@ static void *thread_main(void *arg)
 		path->free(w);
 	if (!path->run)
 		ring_free(&w->ring);
+	acceptor_free(w);
 	conn_table_free(&w->conns);
 	w->config.ended();
 	return NULL;

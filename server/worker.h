@@ -68,7 +68,7 @@ struct worker {
 
 /*
  * Connections of a worker that can be told at the same time that the server is full: as many as its
- * queue may hold, which one burst of a multishot accept can take.
+ * queue may hold, which one burst of a multishot accept can take. For more see overflow.h.
  */
 static inline uint32_t spare_conns(const struct options *options)
 {

@@ -21,9 +21,9 @@ import sys
 import tempfile
 import time
 
-from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, ask, check, check_idle, eventually,
-                     eventually_clean, in_own_network, is_closed, main, only_if, read_answer, read_to_end, reset, supported,
-                     urgent_bytes)
+from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, answers_of, ask, check, check_idle,
+                     eventually, eventually_clean, in_own_network, is_closed, main, moved_crowd, only_if, read_answer,
+                     read_to_end, reset, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -1275,6 +1275,26 @@ def test_shared_listener_when_one_is_full():
                 check(ask(c)[0] == 200, "refused although another worker has room")
             for c in crowd + last:
                 c.close()
+
+
+def test_queue_that_has_moved():
+    """
+    With tcp_migrate_req the queues of another server's listeners move to the one of this server, however long it becomes:
+    who is accepted beyond all places waits, and is served then; in a drain, too.
+    """
+    def body():
+        for drain in (False, True):
+            with moved_crowd(BINARY, PATH) as (crowd, new):
+                if drain:
+                    new.process.send_signal(signal.SIGTERM)
+                counts = answers_of(crowd)
+                check(set(counts) <= {200, 503} and counts[503] <= 17, f"answers and errors: {dict(counts)}")
+                if drain:
+                    new.wait()
+                else:
+                    check_clean(new, accepted=60)
+
+    in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
 
 
 def test_ipv6():

@@ -19,8 +19,9 @@ import subprocess
 import sys
 import time
 
-from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, ask, check, check_idle, eventually,
-                     eventually_clean, in_own_network, main, only_if, read_answer, read_to_end, supported, urgent_bytes)
+from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, answers_of, ask, check, check_idle,
+                     eventually, eventually_clean, in_own_network, main, moved_crowd, only_if, read_answer,
+                     read_to_end, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -639,6 +640,19 @@ def test_dropped_after_sockets_have_moved():
                 except (OSError, Failure):
                     lost += 1
             check(lost < 10, f"{lost} of 40 were lost")
+
+    in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
+
+
+def test_dropped_while_some_wait_for_a_place():
+    """A recovery leaves those alone that were accepted beyond all places."""
+    only_if(ROW.multishot, "it accepts nobody for whom there is no place")
+
+    def body():
+        with moved_crowd(BINARY, PATH, {"ACCEPT_SERVER_DROP": "recv:20"}) as (crowd, s):
+            counts = answers_of(crowd)
+            check(s.now()["recoveries"] > 0, "nothing was dropped")
+            check(counts[200] + counts[503] > 50, f"answers and errors: {dict(counts)}")
 
     in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
 

@@ -2,6 +2,7 @@
 """Starts an accept-server for a test, and talks to it as clients nobody would want."""
 
 import atexit
+import collections
 import contextlib
 import ctypes
 import errno
@@ -459,6 +460,43 @@ def supported(binary, path):
     """Exits 77 if this kernel does not have the accept path."""
     if not is_supported(binary, path):
         sys.exit(77)
+
+
+def answers_of(crowd):
+    """How many got which status, each being closed then, so that another one has its place."""
+    counts = collections.Counter()
+    crowd = set(crowd)
+    while crowd:
+        ready, _, _ = select.select(crowd, [], [], 20 * SLOWNESS)
+        check(ready, f"{len(crowd)} get no answer; others: {dict(counts)}")
+        for c in ready:
+            try:
+                counts[read_answer(c)[0]] += 1
+            except (ConnectionError, Failure) as error:
+                counts[str(error)] += 1
+            c.close()
+        crowd.difference_update(ready)
+    return counts
+
+
+@contextlib.contextmanager
+def moved_crowd(binary, path, environment=None):
+    """
+    60 clients that have sent a request to a server that has been killed, and a server to which they have moved: it has 16
+    places, and 17 to refuse from. To be called in a network with tcp_migrate_req.
+    """
+    old = Server(binary, "--accept", path, "--workers", "4")
+    old.freeze()
+    crowd = [old.connect() for _ in range(60)]
+    for c in crowd:
+        c.sendall(GET)
+    with Server(binary, "--accept", path, "--backlog", "16", "--workers", "1", "--max-conns", "16", "--idle-timeout", "60s",
+                "--port", str(old.address[1]), environment=environment) as new:
+        old.process.kill()
+        old.process.wait()
+        eventually(lambda: new.now()["requests"] == 16, "nobody has moved")
+        time.sleep(1)  # the kernel ends the listeners of a ring some time after its process has ended
+        yield crowd, new
 
 
 def in_own_network(sysctls, function):

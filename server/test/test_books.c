@@ -12,6 +12,7 @@
 #include "check.h"
 #include "conn.h"
 #include "fdpool.h"
+#include "overflow.h"
 
 enum { FIRST = 100, SIZE = 8, PARK = 3 };
 
@@ -231,9 +232,31 @@ static void test_pool_wraps(void)
 	fdpool_free(&pool);
 }
 
+/* In order, whatever goes in and out meanwhile, and however long it becomes. */
+static void test_overflow(void)
+{
+	struct overflow o = { 0 };
+	int in = 0, out = 0, round;
+
+	CHECK(overflow_take(&o) == -1, "one is in an empty one");
+	for (round = 0; round < 1000; round++) {
+		CHECK(overflow_add(&o, in++), "round %d: no memory", round);
+		CHECK(overflow_add(&o, in++), "round %d: no memory", round);
+		CHECK(overflow_at(&o, o.n - 1) == in - 1, "round %d: another is the last", round);
+		if (round % 3)
+			CHECK(overflow_take(&o) == out++, "round %d: another is the first", round);
+	}
+	CHECK(o.n == (uint32_t)(in - out), "%u wait", o.n);
+	while (out < in)
+		CHECK(overflow_take(&o) == out++, "another than %d is the first", out - 1);
+	CHECK(overflow_take(&o) == -1, "one is left over");
+	overflow_free(&o);
+}
+
 int main(void)
 {
 	test_conn_table();
+	test_overflow();
 	test_generation_wraps();
 	test_limits();
 	test_pool_range();
