@@ -97,9 +97,15 @@ static bool accepted_on_place(struct worker *w, int descriptor)
 
 void acceptor_accepted(struct worker *w, int descriptor)
 {
+	struct acceptor *a = &w->acceptor;
+	bool first = !a->overflow.n; /* nobody waits who came before */
+
 	count(w->counters.accepts);
-	if (accepted_on_place(w, descriptor) || accepted_on_spare(w, descriptor) ||
-	    overflow_add(&w->acceptor.overflow, descriptor))
+	if (first && (accepted_on_place(w, descriptor) || accepted_on_spare(w, descriptor)))
+		return;
+	if (descriptor >= a->overflow_end)
+		a->overflow_end = descriptor + 1;
+	if (overflow_add(&a->overflow, descriptor))
 		return;
 	count(w->counters.refused);
 	serve_release(w, descriptor); /* without a word */

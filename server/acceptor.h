@@ -32,6 +32,7 @@ struct acceptor {
 	uint64_t said_ms;	    /* when that was last said; 0: never */
 	struct listener_ends ends;  /* of the listener, by somebody else */
 	struct overflow overflow;   /* accepted, and waiting for a place */
+	int overflow_end;	    /* behind the highest descriptor that has been in there */
 };
 
 /* Opens the listener, or takes the shared one. False: the reason has been said. */

@@ -11,7 +11,7 @@ static bool make_room(struct overflow *o)
 	uint32_t size = o->size ? o->size * 2 : FIRST_SIZE;
 	int *more;
 
-	if (o->first) {
+	if (o->first && o->first >= o->size / 2) {
 		memmove(o->descriptors, o->descriptors + o->first, o->n * sizeof(*o->descriptors));
 		o->first = 0;
 		return true;

@@ -6,7 +6,8 @@
  * which there are spare places. But with the sysctl tcp_migrate_req the kernel moves the queue of a
  * listener that ends into another one of the port, however long that one becomes
  * (inet_csk_listen_stop() in net/ipv4/inet_connection_sock.c). Who is accepted beyond all places
- * waits here, as in the queue.
+ * waits here, as in the queue. On the paths that accept into slots that is as many as the table of
+ * slots has room for (worker.c); of those beyond, the kernel closes one, and the rest stay queued.
  */
 #ifndef SERVER_OVERFLOW_H
 #define SERVER_OVERFLOW_H

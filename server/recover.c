@@ -229,18 +229,24 @@ static void close_unowned_slots(struct worker *w)
 }
 
 /*
- * The same by numbers, of the table of file descriptors: there may be no /proc to list it. Not what
- * a prepared request closes: another worker's connection could get the number in between.
+ * The same by numbers, of the table of file descriptors: there may be no /proc to list it. Numbers are
+ * given from the lowest on, so behind the last that is known to have been given it ends with the
+ * first part without any. Not what a prepared request closes: another worker's connection could get
+ * the number in between.
  */
 static void close_unowned_fds(struct worker *w, unsigned tag)
 {
 	const struct overflow *waiting = &w->acceptor.overflow;
-	int first, fd;
+	int end = w->acceptor.overflow_end, first, fd;
+	bool found = false;
 	uint32_t i;
 
-	for (first = 0; first < w->config.fd_end; first += PART) {
+	if (end < w->config.fd_end)
+		end = w->config.fd_end;
+	for (first = 0; first < end || found; first += PART) {
 		bool owned[PART] = { false };
 
+		found = false;
 		for (i = 0; i < w->conns.capacity; i++) {
 			fd = w->conns.conns[i].fd;
 			if (fd >= first && fd - first < PART)
@@ -252,9 +258,11 @@ static void close_unowned_fds(struct worker *w, unsigned tag)
 				owned[fd - first] = true;
 		}
 		for (fd = first; fd < first + PART; fd++) {
-			if (!owned[fd - first] && fd != w->acceptor.listener &&
-			    fd != w->config.shared_listener && listener_accepted(fd, tag) &&
-			    !ring_is_to_close(&w->ring, fd))
+			if (fd == w->acceptor.listener || fd == w->config.shared_listener ||
+			    (!owned[fd - first] && !listener_accepted(fd, tag)))
+				continue;
+			found = true;
+			if (!owned[fd - first] && !ring_is_to_close(&w->ring, fd))
 				close(fd);
 		}
 	}

@@ -143,10 +143,11 @@ static void loop(struct worker *w)
 
 enum {
 	/*
-	 * Room in the slot table beyond the connections: what is accepted while the closes of
-	 * others are under way. A connection that finds no slot is closed by the kernel.
+	 * Room in the slot table beyond the connections: for what is accepted while the closes of
+	 * others are under way, and for a queue that is moved here (overflow.h). A connection that
+	 * finds no slot is closed by the kernel. A slot that is empty takes 8 bytes.
 	 */
-	SPARE_SLOTS = 1024,
+	SPARE_SLOTS = 65536,
 	LINGER_MS = 2000,
 };
 

@@ -1297,6 +1297,19 @@ def test_queue_that_has_moved():
     in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
 
 
+def test_long_queue_that_has_moved():
+    """... and who is accepted into a slot finds one."""
+    only_if(ROW.multishot, "it accepts nobody for whom there is no place")
+
+    def body():
+        with moved_crowd(BINARY, PATH, number=1500) as (crowd, new):
+            counts = answers_of(crowd)
+            check(set(counts) <= {200, 503} and counts[503] <= 17, f"answers and errors: {dict(counts)}")
+            check_clean(new, accepted=1500)
+
+    in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
+
+
 def test_ipv6():
     with server("--address", "::1") as s, s.connect() as c:
         check(ask(c)[0] == 200, "not served over IPv6")

@@ -657,6 +657,19 @@ def test_dropped_while_some_wait_for_a_place():
     in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
 
 
+def test_dropped_accepts_of_a_long_queue():
+    """Descriptors that are lost are closed, also where more have been accepted than there are places."""
+    only_if(ROW.multishot, "it accepts nobody for whom there is no place")
+
+    def body():
+        with moved_crowd(BINARY, PATH, {"ACCEPT_SERVER_DROP": "accept:100"}, number=1500) as (crowd, s):
+            counts = answers_of(crowd)
+            check(s.now()["recoveries"] > 0, "nothing was dropped")
+            check(counts[200] + counts[503] > 1400, f"answers and errors: {dict(counts)}")
+
+    in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
+
+
 def test_dropped_shutdown():
     only_if(ROW.serves == "SLOT", "with an fd it is a system call")
     with Server(BINARY, "--accept", PATH, "--workers", "1", "--idle-timeout", "1m",

@@ -145,6 +145,15 @@ def eventually(condition, message, seconds=15.0, progress=lambda: None):
         time.sleep(0.02)
 
 
+def readable(files, seconds):
+    """Which of FILES can be read from, or have ended, after SECONDS at most; their numbers may be beyond those of select()."""
+    poll = select.poll()
+    by_number = {file.fileno(): file for file in files}
+    for number in by_number:
+        poll.register(number, select.POLLIN)
+    return [by_number[number] for number, _ in poll.poll(seconds * 1000)]
+
+
 class Server:
     """An accept-server on a free port. Leave the with block and it is drained and must exit 0."""
 
@@ -167,12 +176,12 @@ class Server:
         self.said_so_far = b""
 
     def read_line(self, seconds=20.0):
-        ready, _, _ = select.select([self.process.stdout], [], [], seconds * SLOWNESS)
+        ready = readable([self.process.stdout], seconds * SLOWNESS)
         return self.process.stdout.readline().decode() if ready else ""
 
     def said(self):
         """What it has said on stderr so far."""
-        while select.select([self.process.stderr], [], [], 0)[0]:
+        while readable([self.process.stderr], 0):
             more = os.read(self.process.stderr.fileno(), 65536)
             if not more:
                 break
@@ -467,7 +476,7 @@ def answers_of(crowd):
     counts = collections.Counter()
     crowd = set(crowd)
     while crowd:
-        ready, _, _ = select.select(crowd, [], [], 20 * SLOWNESS)
+        ready = readable(crowd, 20 * SLOWNESS)
         check(ready, f"{len(crowd)} get no answer; others: {dict(counts)}")
         for c in ready:
             try:
@@ -480,14 +489,14 @@ def answers_of(crowd):
 
 
 @contextlib.contextmanager
-def moved_crowd(binary, path, environment=None):
+def moved_crowd(binary, path, environment=None, number=60):
     """
-    60 clients that have sent a request to a server that has been killed, and a server to which they have moved: it has 16
-    places, and 17 to refuse from. To be called in a network with tcp_migrate_req.
+    NUMBER clients that have sent a request to a server that has been killed, and a server to which they have moved: it has
+    16 places, and 17 to refuse from. To be called in a network with tcp_migrate_req.
     """
     old = Server(binary, "--accept", path, "--workers", "4")
     old.freeze()
-    crowd = [old.connect() for _ in range(60)]
+    crowd = [old.connect() for _ in range(number)]
     for c in crowd:
         c.sendall(GET)
     with Server(binary, "--accept", path, "--backlog", "16", "--workers", "1", "--max-conns", "16", "--idle-timeout", "60s",
