@@ -10,8 +10,11 @@
 #include "message.h"
 #include "pages.h"
 
-/* A submission that the kernel had no memory for is repeated after this. */
-enum { MEMORY_WAIT_NS = 1000000 };
+enum {
+	/* A submission that the kernel had no memory for is repeated after this. */
+	MEMORY_WAIT_NS = 1000000,
+	MOST_SLOTS = 1 << 20, /* IORING_MAX_FIXED_FILES in io_uring/rsrc.c */
+};
 
 __attribute__((weak)) void ring_adjust_sizes(unsigned *sq_entries, unsigned *cq_entries)
 {
@@ -162,6 +165,8 @@ int ring_make_slots(struct ring *r, uint32_t wanted)
 {
 	struct rlimit limit;
 
+	if (wanted > MOST_SLOTS)
+		wanted = MOST_SLOTS;
 	/* RLIMIT_NOFILE bounds a ring's table too. */
 	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < wanted)
 		wanted = (uint32_t)limit.rlim_cur;

@@ -90,8 +90,8 @@ int ring_init(struct ring *r, unsigned cq_entries, const struct options *options
 void ring_free(struct ring *r);
 
 /*
- * Makes a table of WANTED slots, all empty, for accepts to fill, or of as many as RLIMIT_NOFILE
- * allows. Returns 0 or a negative errno.
+ * Makes a table of WANTED slots, all empty, for accepts to fill, or of as many as RLIMIT_NOFILE and
+ * the kernel allow. Returns 0 or a negative errno.
  */
 int ring_make_slots(struct ring *r, uint32_t wanted);
 
