@@ -44,6 +44,7 @@ struct client {
 struct loop {
 	struct metrics *m;
 	bool draining;
+	bool accepted;	 /* somebody, in this pass */
 	uint64_t end_ms; /* when those that are left are cut off; 0: not yet told to end */
 	struct listener_ends ends; /* of the listener, by somebody else */
 	struct client clients[PLACES];
@@ -246,6 +247,7 @@ static bool accept_client(struct loop *l)
 		return false;
 	c->state = CLIENT_RECEIVING;
 	c->end_ms = now_ms() + l->m->options->request_timeout_ms;
+	l->accepted = true;
 	return true;
 }
 
@@ -328,18 +330,19 @@ static bool has_clients(const struct loop *l, bool silent_ones)
 }
 
 /*
- * Told to end, it answers for END_MS at most. Of those that have been accepted in this very pass it
- * is not known yet whether they have sent something.
+ * Told to end, it answers for END_MS at most. While the listener could not be closed, somebody waits
+ * in its queue, and of those that have been accepted in this very pass it is not known yet whether
+ * they have sent something.
  */
 static bool is_over(struct loop *l)
 {
-	bool first = !l->end_ms;
+	bool all_answered = l->m->listener < 0 && !has_clients(l, l->accepted);
 
 	if (!__atomic_load_n(&l->m->end, __ATOMIC_ACQUIRE))
 		return false;
-	if (first)
+	if (!l->end_ms)
 		l->end_ms = now_ms() + END_MS;
-	return !has_clients(l, first) || now_ms() >= l->end_ms;
+	return all_answered || now_ms() >= l->end_ms;
 }
 
 /* What an answer needs is there from the start, as the C library keeps it. */
@@ -363,6 +366,7 @@ static void *metrics_main(void *arg)
 	do {
 		wait_for_any(&l, polls, pause);
 		serve(&l, polls);
+		l.accepted = false;
 		pause = l.m->listener >= 0 && polls[LISTENER].revents && !accept_client(&l);
 		if (l.m->listener >= 0 && __atomic_load_n(&l.m->drain, __ATOMIC_ACQUIRE))
 			pause = !stop_listening(&l);

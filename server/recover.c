@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "listener.h"
@@ -12,7 +13,8 @@
 
 enum {
 	BARRIER_LINKS = 8, /* more than any chain has */
-	PART = 1024,	   /* descriptors that are looked at together */
+	PART = 32768,	   /* descriptors that are looked for together */
+	UPDATE = 1024,	   /* slots that are updated by one call */
 	/*
 	 * A request whose poll is ready is no request to a cancel until it has been tried again.
 	 * After 128 tries in vain it is io-wq's (APOLL_MAX_RETRY in io_uring/poll.c), and a cancel
@@ -200,31 +202,58 @@ static unsigned strike_off_lost(struct worker *w)
 	return n;
 }
 
-/* Works on a part of the table at a time: it needs no memory, which may be what is lacking. */
-static void close_unowned_slots(struct worker *w)
+/*
+ * Which of PART descriptors from FIRST on a connection has, or one that waits for a place. A part at a
+ * time, as memory may be what is lacking.
+ */
+struct owned {
+	uint8_t bits[PART / 8];
+};
+
+static void own(struct owned *owned, int first, int descriptor)
+{
+	unsigned i = (unsigned)descriptor - (unsigned)first;
+
+	if (descriptor >= first && i < PART)
+		owned->bits[i / 8] |= (uint8_t)(1 << i % 8);
+}
+
+static bool is_owned(const struct owned *owned, int first, int descriptor)
+{
+	unsigned i = (unsigned)descriptor - (unsigned)first;
+
+	return owned->bits[i / 8] >> i % 8 & 1;
+}
+
+static void find_owned(const struct worker *w, int first, bool slots, struct owned *owned)
 {
 	const struct overflow *waiting = &w->acceptor.overflow;
-	int files[PART];
-	uint32_t first, i;
+	uint32_t i;
 
-	for (first = 0; first < w->ring.slots; first += PART) {
-		uint32_t n = w->ring.slots - first < PART ? w->ring.slots - first : PART;
+	memset(owned, 0, sizeof(*owned));
+	for (i = 0; i < w->conns.capacity; i++)
+		own(owned, first, slots ? w->conns.conns[i].slot : w->conns.conns[i].fd);
+	for (i = 0; i < waiting->n && slots == w->config.path->accepts_slots; i++)
+		own(owned, first, overflow_at(waiting, i));
+}
 
-		for (i = 0; i < n; i++)
-			files[i] = -1;
-		for (i = 0; i < w->conns.capacity; i++) {
-			const struct conn *c = &w->conns.conns[i];
+static void close_unowned_slots(struct worker *w)
+{
+	int files[UPDATE], first, at, end = (int)w->ring.slots;
+	struct owned owned;
 
-			if (c->slot >= 0 && (uint32_t)c->slot - first < n)
-				files[(uint32_t)c->slot - first] = IORING_REGISTER_FILES_SKIP;
+	for (first = 0; first < end; first += PART) {
+		find_owned(w, first, true, &owned);
+		for (at = first; at < end && at < first + PART; at += UPDATE) {
+			int i, n = end - at < UPDATE ? end - at : UPDATE;
+
+			for (i = 0; i < n; i++)
+				files[i] = is_owned(&owned, first, at + i)
+						   ? IORING_REGISTER_FILES_SKIP
+						   : -1;
+			io_uring_register_files_update(&w->ring.uring, (unsigned)at, files,
+						       (unsigned)n);
 		}
-		for (i = 0; i < waiting->n; i++) {
-			uint32_t slot = (uint32_t)overflow_at(waiting, i);
-
-			if (slot - first < n)
-				files[slot - first] = IORING_REGISTER_FILES_SKIP;
-		}
-		io_uring_register_files_update(&w->ring.uring, first, files, n);
 	}
 }
 
@@ -236,33 +265,23 @@ static void close_unowned_slots(struct worker *w)
  */
 static void close_unowned_fds(struct worker *w, unsigned tag)
 {
-	const struct overflow *waiting = &w->acceptor.overflow;
 	int end = w->acceptor.overflow_end, first, fd;
+	struct owned owned;
 	bool found = false;
-	uint32_t i;
 
 	if (end < w->config.fd_end)
 		end = w->config.fd_end;
 	for (first = 0; first < end || found; first += PART) {
-		bool owned[PART] = { false };
-
 		found = false;
-		for (i = 0; i < w->conns.capacity; i++) {
-			fd = w->conns.conns[i].fd;
-			if (fd >= first && fd - first < PART)
-				owned[fd - first] = true;
-		}
-		for (i = 0; i < waiting->n; i++) {
-			fd = overflow_at(waiting, i);
-			if (fd >= first && fd - first < PART)
-				owned[fd - first] = true;
-		}
+		find_owned(w, first, false, &owned);
 		for (fd = first; fd < first + PART; fd++) {
+			bool has_owner = is_owned(&owned, first, fd);
+
 			if (fd == w->acceptor.listener || fd == w->config.shared_listener ||
-			    (!owned[fd - first] && !listener_accepted(fd, tag)))
+			    (!has_owner && !listener_accepted(fd, tag)))
 				continue;
 			found = true;
-			if (!owned[fd - first] && !ring_is_to_close(&w->ring, fd))
+			if (!has_owner && !ring_is_to_close(&w->ring, fd))
 				close(fd);
 		}
 	}

@@ -1444,6 +1444,23 @@ def test_queued_scrapes():
         begun.sendall(GET[10:])
         check(read_answer(begun)[0] == 200, "not served")
         s.wait()
+    for _ in range(4):  # where it is quick to end otherwise
+        with server("--workers", "1", "--metrics-port", str(port)) as s:
+            s.freeze()
+            queue = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(16)]
+            for c in queue:
+                c.sendall(GET)
+            numbers = {int(fd) for fd in os.listdir(f"/proc/{s.pid}/fd")}
+            _, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+            one_more = next(limit for limit in range(1, hard) if limit - 1 not in numbers)
+            resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (one_more, hard))
+            s.process.send_signal(signal.SIGTERM)
+            s.thaw()
+            for c in queue:
+                check(b"accept_server_accepts_total" in read_to_end(c, "queued with one file"), "not answered")
+                c.close()
+            s.wait()
+        s.wait()
 
 
 def test_restart_with_metrics():
