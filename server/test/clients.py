@@ -1410,7 +1410,7 @@ def test_queued_scrapes():
             c.sendall(GET[10:])
             check(b"accept_server_accepts_total" in read_to_end(c, "without files"), "not answered")
             resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
-        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]  # as many as have a place
         time.sleep(0.2)
         s.freeze()
         queue = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(16)]
