@@ -30,10 +30,10 @@ struct worker_config {
 	int cpu; /* to bind the thread to; -1: any */
 	const struct options *options;
 	const struct accept_path *path;
-	uint32_t max_conns;  /* this worker's share of --max-conns */
-	uint32_t park_max;   /* and of --park */
-	int pool_first;	     /* where the worker's range of fds begins, for a path with a pool */
-	int fd_end;	     /* behind the highest fd of a connection; but see overflow.h */
+	uint32_t max_conns; /* this worker's share of --max-conns */
+	uint32_t park_max;  /* and of --park */
+	int pool_first;	    /* where the worker's range of fds begins, for a path with a pool */
+	int fd_end;	    /* behind the highest fd of one that has a place (others: acceptor.h) */
 	int shared_listener; /* -1: the worker opens one of its own */
 	unsigned
 		listener_tag; /* 0 if this worker's sockets cannot be told from others' (listener.h) */

@@ -46,7 +46,7 @@ def run(faults="", options=(), connections=CONNECTIONS, keep_alive=1, **environm
             except (ConnectionError, Failure):
                 lost += 1
         eventually_clean(s, 2)
-        check_idle(s, "afterwards", 0.3)
+        check_idle(s, "afterwards", 0.3, share=0.5)
         totals = s.now()
     check(s.log.count("\n") <= 3, f"a flood of lines:\n{s.log}")
     return lost, totals
@@ -387,7 +387,7 @@ def test_no_room_to_watch():
             for c in served:
                 c.close()
             eventually_clean(s, 2 if listener == "reuseport" else 1)
-            check_idle(s, "afterwards", 0.3)
+            check_idle(s, "afterwards", 0.3, share=0.5)
         check(s.log.count("\n") <= 2 and "fs.epoll.max_user_watches" in s.log, f"said:\n{s.log}")
 
 
