@@ -23,7 +23,7 @@ import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, answers_of, ask, check, check_idle,
                      eventually, eventually_clean, in_own_network, in_user_mode_linux, is_closed, main, moved_crowd,
-                     only_if, read_answer, read_to_end, reset, supported, urgent_bytes)
+                     only_if, own_port, read_answer, read_to_end, reset, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -134,7 +134,7 @@ def test_memory_is_there():
     only_if(not SANITIZED, "a sanitizer takes memory all the time")
     # A size that nothing else has; and see pages.c.
     stack_kib, touched_kib = 776, 32
-    port = metrics_port()
+    port = own_port()
 
     def small_stacks():
         resource.setrlimit(resource.RLIMIT_STACK, (stack_kib * 1024, resource.getrlimit(resource.RLIMIT_STACK)[1]))
@@ -1330,17 +1330,13 @@ def test_echo():
         check_clean(s)
 
 
-def metrics_port():
-    return random.randrange(10000, 30000)  # none that the kernel hands out to others by itself
-
-
 def scrape(port):
     return subprocess.run(["curl", "-sSf", f"http://127.0.0.1:{port}/metrics"], check=True,
                           capture_output=True, timeout=30).stdout.decode()
 
 
 def test_metrics():
-    port = metrics_port()
+    port = own_port()
     with server("--metrics-port", str(port)) as s:
         with s.connect() as c:
             ask(c)
@@ -1361,7 +1357,7 @@ def test_metrics():
 
 def test_hostile_scrapes():
     """The parser, the limits and the careful end of a connection are those of the rest."""
-    port = metrics_port()
+    port = own_port()
     scrapes = {
         "nonsense": (400, [b"nonsense\r\n\r\n" + b"x" * 10000]),
         "PUT": (405, [b"PUT / HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 100000]),
@@ -1399,7 +1395,7 @@ def test_hostile_scrapes():
 
 def test_queued_scrapes():
     """Those in the queue when a drain begins are answered; and one whose turn comes when no file may be opened."""
-    port = metrics_port()
+    port = own_port()
     with server("--metrics-port", str(port)) as s:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
             c.sendall(GET[:10])
@@ -1473,7 +1469,7 @@ def test_restart_with_metrics():
         except ConnectionError:  # it waited in the queue of the first one, which has closed that
             return False
 
-    port = metrics_port()
+    port = own_port()
     with server("--metrics-port", str(port)) as first:
         with first.connect() as c:
             ask(c)
@@ -1733,7 +1729,7 @@ def check_listens(s, what):
 
 def test_listener_is_ended():
     """Somebody ends the listening, as ss --kill does: it begins again, at the same port."""
-    port = metrics_port()
+    port = own_port()
     for listener in ("reuseport", "shared"):
         with server("--listener", listener, "--metrics-port", str(port)) as s:
             want = 1 + (int(WORKERS) if listener == "reuseport" else 1)
@@ -1774,7 +1770,7 @@ def test_listener_is_ended_and_listens():
 def test_listener_is_ended_and_the_port_taken():
     """... and another program is faster to take the port: it waits, without a spin, and says why."""
     # A port that was asked for is taken by whoever sets SO_REUSEADDR, the other one by anybody.
-    for options in ((), ("--port", str(metrics_port()))):
+    for options in ((), ("--port", str(own_port()))):
         with server("--listener", "shared", *options) as s, socket.socket() as other:
             s.freeze()
             close_all(end_listeners(s))
