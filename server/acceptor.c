@@ -408,13 +408,21 @@ void acceptor_look_again(struct worker *w)
 		cancel(w);
 }
 
+/* Nothing is armed while it is held, so the only request that may be in flight is of that epoch. */
 void acceptor_hold(struct worker *w)
 {
 	struct acceptor *a = &w->acceptor;
 
-	ring_cancel_now(&w->ring, accept_op(w), w->ring.epoch);
+	if (!a->held)
+		a->held_epoch = w->ring.epoch;
 	a->armed = a->cancelled = false;
 	a->held = true;
+	acceptor_has_stopped(w);
+}
+
+bool acceptor_has_stopped(struct worker *w)
+{
+	return ring_cancel_now(&w->ring, accept_op(w), w->acceptor.held_epoch) == -ENOENT;
 }
 
 void acceptor_resume(struct worker *w)

@@ -23,6 +23,7 @@ struct acceptor {
 	bool cancelled;		    /* and has been asked to end, or will end by itself */
 	bool many;		    /* and takes all that comes, not one connection */
 	bool held;		    /* nothing is armed until acceptor_resume() */
+	uint64_t held_epoch;	    /* of the ring when that began */
 	bool left_some;		    /* it has stopped; others may take what is queued */
 	bool full;		    /* --max-conns was reached; see acceptor_check_full() */
 	uint64_t full_until_ms;	    /* until then at least 1/8 of the places must be free again */
@@ -92,8 +93,13 @@ void acceptor_open_failed(struct worker *w, struct conn *c, int error);
 /* Time is over for C, which waits for that. */
 void acceptor_open_again(struct worker *w, struct conn *c);
 
-/* Cancels and forgets the request in flight, if any, and arms none until acceptor_resume(). */
+/*
+ * Cancels and forgets the request in flight, if any, and arms none until acceptor_resume(). Until
+ * acceptor_has_stopped(), which asks the kernel and cancels it once more, that request may accept
+ * somebody: a thread of the kernel (io-wq) that is at it takes a moment to stop.
+ */
 void acceptor_hold(struct worker *w);
+bool acceptor_has_stopped(struct worker *w);
 void acceptor_resume(struct worker *w);
 
 /*

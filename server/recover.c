@@ -363,7 +363,7 @@ void recover_update(struct worker *w)
 	case RECOVERY_TOLD:
 		if (w->recovery.rounds < ROUNDS && ask_about_suspects(w))
 			wait_for_answers(w);
-		else if (no_buffer_is_used(w))
+		else if (acceptor_has_stopped(w) && no_buffer_is_used(w))
 			settle_books(w);
 		break;
 	case RECOVERY_NONE:

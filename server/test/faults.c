@@ -15,6 +15,7 @@
  * OP is one of the names below. ERROR is the name of an errno; or EVERY for each errno there is, one
  * after the other, but those that are fatal to OP (requests.h), and no more faults when all have had
  * their turn; or SINGLE for an accept that ends after one connection although it was asked for all;
+ * or ASYNC for one that a thread of the kernel (io-wq) does, and waits with;
  * or SHORT for a send of the first byte alone; or STALE: the request does as it should, and beside it
  * a completion comes that looks like one of the connection that was there before.
  *
@@ -70,6 +71,7 @@ enum {
 	SHORT = -2,
 	STALE = -3,
 	EVERY = -4,
+	ASYNC = -5,
 };
 
 static const struct {
@@ -90,10 +92,8 @@ static const struct {
 	const char *name;
 	int error;
 } error_names[] = {
-	{ "SINGLE", SINGLE },
-	{ "SHORT", SHORT },
-	{ "STALE", STALE },
-	{ "EVERY", EVERY },
+	{ "SINGLE", SINGLE }, { "SHORT", SHORT }, { "STALE", STALE },
+	{ "EVERY", EVERY },   { "ASYNC", ASYNC },
 };
 
 /* One set a worker: each counts for itself. */
@@ -216,8 +216,10 @@ static void inject(struct io_uring_sqe *sqe, enum op op, int error)
 	const unsigned kept = IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
 	unsigned flags = sqe->flags & kept;
 
-	if (error == SINGLE) {
+	if (error == SINGLE || error == ASYNC) {
 		sqe->ioprio &= (__u16)~IORING_ACCEPT_MULTISHOT;
+		if (error == ASYNC)
+			sqe->flags |= IOSQE_ASYNC;
 		return;
 	}
 	if (error == SHORT) {

@@ -463,6 +463,14 @@ def test_dropped_end_of_accept():
     check(lost == totals["recoveries"] == 10, f"{lost} lost, {totals}")
 
 
+def test_dropped_while_a_thread_accepts():
+    """A thread of the kernel does the accepts, and takes a moment to stop: what it has taken meanwhile is nobody's loss."""
+    only_if(ROW.multishot, "a path that accepts one at a time asks for none")
+    lost, totals = run("accept:ASYNC:1", ACCEPT_SERVER_DROP="recv:5", keep_alive=2)
+    check(totals["recoveries"] > 0, "nothing was dropped")
+    check(lost <= totals["cq_overflows"], f"{lost} lost, {totals}")
+
+
 def test_dropped_in_a_crowd():
     """More receives are dropped than there are buffers, and connections than there are slots to spare."""
     if RING:
