@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -119,26 +118,17 @@ static bool listens(int fd)
 }
 
 /*
- * What has ended the listening may have shut the socket down as well, and a connection would inherit
- * that. Of a socket that listens poll() does not tell it.
- */
-static bool is_shut_down(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
-
-	return poll(&p, 1, 0) > 0 && (p.revents & POLLRDHUP);
-}
-
-/*
- * Returns 0 or an errno. Somebody else may make it listen at the same time: nothing is done that
- * would end that again, and with it who is queued already.
+ * Returns 0 or an errno. What has ended the listening may have shut the socket down as well, wholly or
+ * in one direction, and a connection would inherit that for ever. Nothing tells all of it, so the
+ * socket is always disconnected, although that ends the listening once more if somebody else has begun
+ * it a moment ago: who has come in that moment is reset, like those before.
  */
 static int listen_again(int fd, unsigned backlog, const struct options *rebind)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
 	/* By number, as the thread sanitizer takes connect() to make a descriptor. */
-	if (is_shut_down(fd) && syscall(SYS_connect, fd, &nobody, sizeof(nobody)))
+	if (syscall(SYS_connect, fd, &nobody, sizeof(nobody)))
 		return errno;
 	/* EINVAL: an earlier try has bound it. */
 	if (rebind && bind(fd, &rebind->address.any, rebind->address_len) && errno != EINVAL)

@@ -23,7 +23,7 @@ import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, answers_of, ask, check, check_idle,
                      eventually, eventually_clean, in_own_network, in_user_mode_linux, is_closed, main, moved_crowd,
-                     only_if, own_port, read_answer, read_to_end, reset, supported, urgent_bytes)
+                     only_if, read_answer, read_to_end, reset, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -134,7 +134,7 @@ def test_memory_is_there():
     only_if(not SANITIZED, "a sanitizer takes memory all the time")
     # A size that nothing else has; and see pages.c.
     stack_kib, touched_kib = 776, 32
-    port = own_port()
+    port = metrics_port()
 
     def small_stacks():
         resource.setrlimit(resource.RLIMIT_STACK, (stack_kib * 1024, resource.getrlimit(resource.RLIMIT_STACK)[1]))
@@ -1330,13 +1330,17 @@ def test_echo():
         check_clean(s)
 
 
+def metrics_port():
+    return random.randrange(10000, 30000)  # none that the kernel hands out to others by itself
+
+
 def scrape(port):
     return subprocess.run(["curl", "-sSf", f"http://127.0.0.1:{port}/metrics"], check=True,
                           capture_output=True, timeout=30).stdout.decode()
 
 
 def test_metrics():
-    port = own_port()
+    port = metrics_port()
     with server("--metrics-port", str(port)) as s:
         with s.connect() as c:
             ask(c)
@@ -1357,7 +1361,7 @@ def test_metrics():
 
 def test_hostile_scrapes():
     """The parser, the limits and the careful end of a connection are those of the rest."""
-    port = own_port()
+    port = metrics_port()
     scrapes = {
         "nonsense": (400, [b"nonsense\r\n\r\n" + b"x" * 10000]),
         "PUT": (405, [b"PUT / HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 100000]),
@@ -1395,7 +1399,7 @@ def test_hostile_scrapes():
 
 def test_queued_scrapes():
     """Those in the queue when a drain begins are answered; and one whose turn comes when no file may be opened."""
-    port = own_port()
+    port = metrics_port()
     with server("--metrics-port", str(port)) as s:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
             c.sendall(GET[:10])
@@ -1469,7 +1473,7 @@ def test_restart_with_metrics():
         except ConnectionError:  # it waited in the queue of the first one, which has closed that
             return False
 
-    port = own_port()
+    port = metrics_port()
     with server("--metrics-port", str(port)) as first:
         with first.connect() as c:
             ask(c)
@@ -1704,20 +1708,26 @@ def test_log_at_its_limit():
         check(p.returncode == 1, f"{p.returncode}: the last totals were not written")
 
 
-def end_listeners(s):
-    """As ss --kill does it: they are shut down, too. The copies, to be closed."""
+def end_listeners(s, how=socket.SHUT_RDWR):
+    """As ss --kill does it: they are shut down, too, or in one direction. The copies, to be closed."""
     listeners = list(s.listeners())
     check(listeners, "none listens")
     for one in listeners:
         one.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):  # it does not listen any more, and is shut down all the same
-            one.shutdown(socket.SHUT_RDWR)
+            one.shutdown(how)
     return listeners
 
 
 def close_all(sockets):
     for one in sockets:
         one.close()
+
+
+def stays_equal(value, seconds=0.5):
+    before = value()
+    time.sleep(seconds)
+    return value() == before
 
 
 def check_listens(s, what):
@@ -1729,7 +1739,7 @@ def check_listens(s, what):
 
 def test_listener_is_ended():
     """Somebody ends the listening, as ss --kill does: it begins again, at the same port."""
-    port = own_port()
+    port = metrics_port()
     for listener in ("reuseport", "shared"):
         with server("--listener", listener, "--metrics-port", str(port)) as s:
             want = 1 + (int(WORKERS) if listener == "reuseport" else 1)
@@ -1739,15 +1749,21 @@ def test_listener_is_ended():
                 close_all(found)
                 return len(found)
 
-            for _ in range(3):
+            for how in (socket.SHUT_RDWR, socket.SHUT_RD, socket.SHUT_WR):
                 s.freeze()
-                close_all(end_listeners(s))
+                close_all(end_listeners(s, how))
                 s.thaw()
                 eventually(lambda: listening() == want, lambda: f"{listener}: {listening()} of {want} listen again")
                 check_listens(s, listener)
                 check("process_start_time_seconds" in scrape(port), "no metrics")
             for who in (r"worker \d+", f"--metrics-port {port}"):
                 check(re.search(f"{who}: somebody has ended .* begins again", s.said()), f"{listener}: {who}: {s.said()}")
+            soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (0, hard))
+            close_all(end_listeners(s))
+            time.sleep(0.3)
+            resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
+            check_listens(s, f"{listener}: no file could be opened")
 
 
 def test_listener_is_ended_and_listens():
@@ -1764,13 +1780,15 @@ def test_listener_is_ended_and_listens():
                         one.listen(100)
             close_all(copies)
             check(s.process.poll() is None, f"{listener}: it has ended: {s.said()}")
+            # A worker that was about to mend it ends it once more, and resets who has come meanwhile.
+            eventually(lambda s=s: stays_equal(lambda: s.now()["accept_errors"]), f"{listener}: accepts fail for ever")
             check_listens(s, listener)
 
 
 def test_listener_is_ended_and_the_port_taken():
     """... and another program is faster to take the port: it waits, without a spin, and says why."""
     # A port that was asked for is taken by whoever sets SO_REUSEADDR, the other one by anybody.
-    for options in ((), ("--port", str(own_port()))):
+    for options in ((), ("--port", str(metrics_port()))):
         with server("--listener", "shared", *options) as s, socket.socket() as other:
             s.freeze()
             close_all(end_listeners(s))

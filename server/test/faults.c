@@ -9,7 +9,6 @@
  *   ACCEPT_SERVER_SQ=N  ACCEPT_SERVER_CQ=N  entries of a ring's queues
  *   ACCEPT_SERVER_WATCHES=N                 an epoll instance has room for N files
  *   ACCEPT_SERVER_OLD_BUFFERS=1             the kernel does not tell what is in a ring of buffers, as before 6.8
- *   ACCEPT_SERVER_ENDED_MS=N                a thread that has seen its listener ended does not run for so long
  *   ACCEPT_SERVER_NO_MEMORY=N               there is no memory for N bytes, for more or fewer there is
  *
  * OP is one of the names below. ERROR is the name of an errno; or EVERY for each errno there is, one
@@ -34,7 +33,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dup.h"
@@ -383,18 +381,6 @@ int __wrap_io_uring_buf_ring_head(struct io_uring *ring, int group, uint16_t *he
 	if (getenv("ACCEPT_SERVER_OLD_BUFFERS"))
 		return -EINVAL;
 	return __real_io_uring_buf_ring_head(ring, group, head);
-}
-
-int __real_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
-int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
-int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
-{
-	const char *ms = getenv("ACCEPT_SERVER_ENDED_MS");
-	int ret = __real_getsockopt(fd, level, option, value, len);
-
-	if (ms && !ret && level == SOL_SOCKET && option == SO_ACCEPTCONN && !*(const int *)value)
-		nanosleep(&(struct timespec){ .tv_nsec = atoi(ms) * 1000000L }, NULL);
-	return ret;
 }
 
 void *__real_malloc(size_t size);

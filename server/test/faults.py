@@ -20,8 +20,8 @@ import sys
 import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, answers_of, ask, check, check_idle,
-                     eventually, eventually_clean, in_own_network, main, moved_crowd, only_if, own_port,
-                     read_answer, read_to_end, supported, urgent_bytes)
+                     eventually, eventually_clean, in_own_network, main, moved_crowd, only_if, read_answer,
+                     read_to_end, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -277,21 +277,6 @@ def test_wrong_accept():
             time.sleep(1)
             rate = (s.now()["accept_errors"] - before) / (time.monotonic() - began)
             check(rate < 20, f"{listener}: {rate:.0f} tries a second")
-
-
-def test_listener_listens_before_it_is_mended():
-    """Somebody ends the listening and begins it again while a worker is about to: who is queued by then is served."""
-    for listener in ("reuseport", "shared"):
-        with Server(BINARY, "--accept", PATH, "--workers", "1", "--listener", listener, "--port", str(own_port()),
-                    environment={"ACCEPT_SERVER_ENDED_MS": "500"}) as s:
-            (copy,) = s.listeners()
-            with copy:
-                copy.shutdown(socket.SHUT_RDWR)
-                time.sleep(0.2)
-                copy.listen()
-            with s.connect() as c:
-                check(ask(c)[0] == 200, f"{listener}: not served")
-            check("begins again" in s.said(), f"{listener}: it was not about to: {s.said()}")
 
 
 def test_page_is_not_there():

@@ -9,7 +9,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import random
 import re
 import select
 import signal
@@ -474,11 +473,6 @@ def supported(binary, path):
     """Exits 77 if this kernel does not have the accept path."""
     if not is_supported(binary, path):
         sys.exit(77)
-
-
-def own_port():
-    """A port to ask for. One that the kernel has chosen is lost when the listening is ended, and the metrics have none such."""
-    return random.randrange(10000, 30000)  # none that the kernel hands out to others by itself
 
 
 def answers_of(crowd):
