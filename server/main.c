@@ -38,6 +38,7 @@ struct server {
 	unsigned listener_users;    /* of the shared one; the last worker shuts it down */
 	int signals;
 	int status;	 /* /proc/self/status */
+	int migrate_req; /* /proc/sys/net/ipv4/tcp_migrate_req */
 	int own_threads; /* all but those of io-wq */
 	struct metrics metrics;
 	struct neighbours neighbours;
@@ -253,6 +254,7 @@ static void open_own_files(struct server *s)
 	if (s->signals < 0)
 		die("signalfd: %s", strerror(errno));
 	s->status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	s->migrate_req = open("/proc/sys/net/ipv4/tcp_migrate_req", O_RDONLY | O_CLOEXEC);
 }
 
 static void init_worker(struct server *s, unsigned i)
@@ -273,6 +275,7 @@ static void init_worker(struct server *s, unsigned i)
 		/* The shared one's tag tells a worker's sockets apart only where it has no others'. */
 		.listener_tag = s->shared_listener < 0 ? i + 1 : own_table || o->workers == 1,
 		.listener_users = &s->listener_users,
+		.migrate_req = s->migrate_req,
 		.ready = worker_ready,
 		.wait_for_all = wait_for_all,
 		.wake_all = wake_all,

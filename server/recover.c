@@ -2,7 +2,6 @@
 #include "recover.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -297,19 +296,14 @@ static bool has_own_table(const struct worker *w)
 
 /*
  * Whether a socket with this worker's tag may be another worker's: with tcp_migrate_req the kernel
- * moves who waits in the queue of a listener that ends to another one, and the tag with him.
+ * moves who waits in the queue of a listener that ends to another one, and the tag with him. It is not
+ * opened here: to be out of descriptors may be what the recovery is to mend.
  */
-static bool tags_may_lie(void)
+static bool tags_may_lie(const struct worker *w)
 {
-	int fd = open("/proc/sys/net/ipv4/tcp_migrate_req", O_RDONLY | O_CLOEXEC);
-	char value = '1'; /* where that cannot be read */
+	char value;
 
-	if (fd >= 0) {
-		if (read(fd, &value, 1) != 1)
-			value = '1';
-		close(fd);
-	}
-	return value != '0';
+	return pread(w->config.migrate_req, &value, 1, 0) != 1 || value != '0';
 }
 
 static void close_unowned(struct worker *w)
@@ -320,7 +314,7 @@ static void close_unowned(struct worker *w)
 		return;
 	if (has_own_table(w))
 		close_unowned_fds(w, ANY_TAG);
-	else if (!tags_may_lie())
+	else if (!tags_may_lie(w))
 		close_unowned_fds(w, w->config.listener_tag);
 }
 

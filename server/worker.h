@@ -38,6 +38,7 @@ struct worker_config {
 	unsigned
 		listener_tag; /* 0 if this worker's sockets cannot be told from others' (listener.h) */
 	unsigned *listener_users; /* how many workers still use the shared listener */
+	int migrate_req; /* the sysctl tcp_migrate_req, open for pread(2); -1: it cannot be read */
 	/*
 	 * Called by the worker when it has all it needs, and again when it listens; or, with OK
 	 * false, when it has said why it cannot. Between the two it calls wait_for_all(), which

@@ -25,8 +25,7 @@
 enum {
 	EVENTS = 512,
 	READ_SIZE = 16384,
-	/* What a socket can hold, by net.ipv4.tcp_rmem: beyond that, bytes have come too late. */
-	LAST_RECEIVES = 8 * 1024 * 1024 / READ_SIZE,
+	URGENT_BYTES = 512, /* each ends a receive; there may be more, but not for long */
 };
 
 /* epoll_event.data of what is not a connection; a connection's is its id. */
@@ -244,21 +243,30 @@ static void update_listener(struct loop *l)
 	}
 }
 
+/* As many as it takes to read what C's socket can hold: bytes beyond that have come too late. */
+static unsigned last_receives(const struct conn *c)
+{
+	socklen_t len = sizeof(int);
+	int size = 0;
+
+	getsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &size, &len);
+	return (unsigned)size / READ_SIZE + URGENT_BYTES;
+}
+
 /*
  * C is overdue: what it waits for is tried once more, because it may have been there all the time
  * that this thread did not run. Whether that was in vain.
  */
 static bool last_try(struct loop *l, struct conn *c)
 {
+	unsigned left = last_receives(c);
 	uint64_t id = c->id;
-	unsigned i;
 
 	if (c->state == CONN_SENDING)
 		send_answers(l, c);
-	for (i = 0; i < LAST_RECEIVES && c->id == id && c->state == CONN_RECEIVING &&
-		    c->overdue != LIMIT_NONE && receive(l, c);
-	     i++)
-		;
+	while (left && c->id == id && c->state == CONN_RECEIVING && c->overdue != LIMIT_NONE &&
+	       receive(l, c))
+		left--;
 	return c->id == id && c->overdue != LIMIT_NONE;
 }
 

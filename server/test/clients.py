@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, answers_of, ask, check, check_idle,
@@ -581,6 +582,25 @@ def test_stands_still():
                 c.close()
         check(not lost, f"lost: {lost}")
         eventually_clean(s, 2)
+
+
+def test_stands_still_before_much():
+    """... nor is it too much, however large the buffer of a socket may be."""
+    size = 12 << 20
+
+    def body():
+        with server("--request-timeout", "2s", "--max-body", "16M") as s, s.connect() as c:
+            c.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+            eventually(lambda: s.now()["bytes_in"], "not begun")
+            s.freeze()
+            c.sendall(bytes(size))
+            eventually(lambda: fcntl.ioctl(c, termios.TIOCOUTQ, bytes(4)) == bytes(4), "the client has bytes left")
+            time.sleep(3)
+            s.thaw()
+            check(read_answer(c)[0] == 200, "not served")
+
+    large = f"4096 {4 * size} {4 * size}"
+    in_own_network({"ipv4/tcp_rmem": large, "ipv4/tcp_wmem": large}, body)
 
 
 def test_stands_still_in_a_drain():

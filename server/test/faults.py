@@ -600,6 +600,27 @@ def test_dropped_while_a_thread_receives():
         check(s.now()["recoveries"] >= turns // 2, f"{s.now()['recoveries']} recoveries")
 
 
+def test_dropped_when_no_file_may_be_opened():
+    """What was lost is closed all the same."""
+    only_if(RING, "no io_uring")
+
+    def body():
+        with Server(BINARY, "--accept", PATH, "--workers", "2", environment={"ACCEPT_SERVER_DROP": "recv:5"}) as s:
+            crowd = [s.connect() for _ in range(40)]
+            eventually(lambda: s.now()["conns_now"] == len(crowd), "not accepted")
+            soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (0, hard))
+            for c in crowd:
+                with contextlib.suppress(ConnectionError):
+                    c.sendall(GET)
+                    c.recv(65536)  # the answer, or the end, but no timeout
+                c.close()
+            resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (soft, hard))
+            check(s.now()["recoveries"] > 2, f"{s.now()['recoveries']} recoveries")
+
+    in_own_network({"ipv4/tcp_migrate_req": "0"}, body)
+
+
 def test_dropped_among_many():
     """After a recovery more receives wait than are submitted at a time: all of them have their turn."""
     only_if(RING, "no io_uring")
