@@ -50,13 +50,15 @@ void acceptor_free(struct worker *w)
 static void close_listener(struct worker *w)
 {
 	struct acceptor *a = &w->acceptor;
+	bool shared = a->listener == w->config.shared_listener;
 
 	if (a->listener < 0)
 		return;
-	if (a->listener != w->config.shared_listener)
+	/* For good, also where another table, or somebody else, has it. */
+	if (!shared || __atomic_sub_fetch(w->config.listener_users, 1, __ATOMIC_ACQ_REL) == 0)
+		shutdown(a->listener, SHUT_RD);
+	if (!shared)
 		close(a->listener);
-	else if (__atomic_sub_fetch(w->config.listener_users, 1, __ATOMIC_ACQ_REL) == 0)
-		shutdown(a->listener, SHUT_RD); /* for good, also where another table has it */
 	a->listener = -1;
 }
 
@@ -173,14 +175,12 @@ static bool ends_drain(const struct worker *w, int error)
 /* The accept has found that the listener did not listen. */
 static void revive_listener(struct worker *w)
 {
-	const struct options *o = w->config.options;
-	bool shared = w->config.shared_listener >= 0;
 	struct acceptor *a = &w->acceptor;
 	char who[32];
 
 	snprintf(who, sizeof(who), "worker %u", w->config.index);
-	switch (listener_revive(&a->ends, a->listener, o->backlog, shared && o->any_port ? o : NULL,
-				who, w->clock.now_ms)) {
+	switch (listener_revive(&a->ends, a->listener, w->config.options->backlog, who,
+				w->clock.now_ms)) {
 	case LISTENER_REVIVED:
 		break;
 	case LISTENER_STAYS_ENDED:
@@ -286,22 +286,26 @@ void acceptor_shed(void *worker)
 
 /* ---- when ------------------------------------------------------------------------------------ */
 
-/* Connections that can be accepted at once: each has a place and, where it needs one, a slot. */
-static uint32_t room(const struct worker *w)
+static uint32_t free_places(const struct worker *w)
 {
-	const struct conn_table *t = &w->conns;
-	uint32_t taken = t->used + t->used_spare, places = t->capacity - taken;
-	uint32_t taken_slots = taken + w->acceptor.overflow.n;
-	uint32_t slots = w->ring.slots > taken_slots ? w->ring.slots - taken_slots : 0;
+	return w->conns.capacity - w->conns.used - w->conns.used_spare;
+}
 
-	return w->config.path->accepts_slots && slots < places ? slots : places;
+/* Slots that are free; where none is needed, as many as can be. */
+static uint32_t free_slots(const struct worker *w)
+{
+	uint32_t taken = w->conns.used + w->conns.used_spare + w->acceptor.overflow.n;
+
+	if (!w->config.path->accepts_slots)
+		return UINT32_MAX;
+	return w->ring.slots > taken ? w->ring.slots - taken : 0;
 }
 
 void acceptor_check_full(struct worker *w)
 {
 	uint32_t used = w->conns.used, max = w->config.max_conns;
-	bool has_place =
-		(used < max || (w->drain.active && conn_spare_places(&w->conns))) && room(w);
+	bool has_place = (used < max || (w->drain.active && conn_spare_places(&w->conns))) &&
+			 free_places(w) && free_slots(w);
 	struct acceptor *a = &w->acceptor;
 
 	if (!has_place && !a->full)
@@ -330,8 +334,12 @@ bool acceptor_one_at_a_time(const struct worker *w)
 	uint32_t queue = w->config.options->backlog + 1; /* the kernel takes one more than asked */
 	bool shared = w->config.shared_listener >= 0;
 
-	return w->drain.active || w->acceptor.was_full || room(w) < queue ||
-	       (shared && w->conns.places - w->conns.used < queue);
+	/*
+	 * Others come to the queue while it is being taken. Who finds no place waits for one, but who
+	 * finds no slot is closed by the kernel.
+	 */
+	return w->drain.active || w->acceptor.was_full || free_places(w) < queue ||
+	       free_slots(w) < 2 * queue || (shared && w->conns.places - w->conns.used < queue);
 }
 
 /* The request that is in flight while the worker accepts. */

@@ -72,6 +72,14 @@ bool listener_accepted(int fd, unsigned tag)
 			      : value == tag_value(tag);
 }
 
+/*
+ * How long a send may block. Only a thread of the kernel (io-wq) blocks: it gets a send that has to
+ * wait, and whose client has sent its last byte already, as io_uring's polls are always ready then
+ * (IO_POLL_UNMASK, APOLL_MAX_RETRY in io_uring/poll.c). There are two such threads for all of a
+ * worker's connections, so clients that do not read may have them for a moment only.
+ */
+static const struct timeval send_time = { .tv_usec = 10000 };
+
 int listener_open(const struct options *o, bool nonblocking, unsigned tag)
 {
 	int type = SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0);
@@ -86,12 +94,28 @@ int listener_open(const struct options *o, bool nonblocking, unsigned tag)
 	/* Inherited by the connections: an answer is one send, there is nothing to wait for. */
 	if (!set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
 		return fail(o, "TCP_NODELAY", fd);
+	/* Inherited, too. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send_time, sizeof(send_time)))
+		return fail(o, "SO_SNDTIMEO", fd);
 	if (o->defer_accept_s && !set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)o->defer_accept_s))
 		return fail(o, "TCP_DEFER_ACCEPT", fd);
 	if (tag && !set(fd, IPPROTO_TCP, TCP_KEEPINTVL, tag_value(tag)))
 		return fail(o, "TCP_KEEPINTVL", fd);
 	if (bind(fd, &o->address.any, o->address_len) < 0)
 		return fail(o, "bind", fd);
+	return fd;
+}
+
+int listener_open_first(struct options *o, bool nonblocking, unsigned tag)
+{
+	int fd = listener_open(o, nonblocking, tag), chosen = fd;
+	socklen_t len = sizeof(o->address);
+
+	if (fd < 0 || o->address.v4.sin_port) /* at the same place for IPv6 */
+		return fd;
+	getsockname(chosen, &o->address.any, &len);
+	fd = listener_open(o, nonblocking, tag);
+	close(chosen);
 	return fd;
 }
 
@@ -123,21 +147,18 @@ static bool listens(int fd)
  * socket is always disconnected, although that ends the listening once more if somebody else has begun
  * it a moment ago: who has come in that moment is reset, like those before.
  */
-static int listen_again(int fd, unsigned backlog, const struct options *rebind)
+static int listen_again(int fd, unsigned backlog)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
 	/* By number, as the thread sanitizer takes connect() to make a descriptor. */
 	if (syscall(SYS_connect, fd, &nobody, sizeof(nobody)))
 		return errno;
-	/* EINVAL: an earlier try has bound it. */
-	if (rebind && bind(fd, &rebind->address.any, rebind->address_len) && errno != EINVAL)
-		return errno;
 	return listen(fd, (int)backlog) ? errno : 0;
 }
 
 enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned backlog,
-				  const struct options *rebind, const char *who, uint64_t now_ms)
+				  const char *who, uint64_t now_ms)
 {
 	/* Threads may share a listener: what one has mended, another must not end again. */
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -147,7 +168,7 @@ enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned b
 
 	pthread_mutex_lock(&lock);
 	if (!listens(fd)) {
-		error = listen_again(fd, backlog, rebind);
+		error = listen_again(fd, backlog);
 		mended += !error;
 	}
 	had_ended = mended != ends->seen;
@@ -165,12 +186,4 @@ enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned b
 		say("%s: somebody has ended the listening, as ss --kill does: it begins again",
 		    who);
 	return LISTENER_REVIVED;
-}
-
-void listener_learn_port(struct options *o, int fd)
-{
-	socklen_t len = sizeof(o->address);
-
-	o->any_port = !o->address.v4.sin_port; /* at the same place for IPv6 */
-	getsockname(fd, &o->address.any, &len);
 }

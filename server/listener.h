@@ -20,6 +20,13 @@
  */
 int listener_open(const struct options *options, bool nonblocking, unsigned tag);
 
+/*
+ * The same for the first listener. Where the port in OPTIONS is 0, the kernel chooses one, which is put
+ * there, and the listener is bound to that by number: a port that nobody has asked for is given back
+ * when the listening ends (SOCK_BINDPORT_LOCK in net/ipv4/tcp.c), and could not be told the next time.
+ */
+int listener_open_first(struct options *options, bool nonblocking, unsigned tag);
+
 /* Makes FD listen. False: the reason has been said, and FD is closed. */
 bool listener_listen(const struct options *options, int fd);
 
@@ -37,11 +44,7 @@ bool listener_has_queue(int fd);
  * listener_revive() is for the thread that has got EINVAL: where the socket does not listen, it makes
  * it listen again, with a queue of BACKLOG. Who waited in the queue is reset, unless
  * tcp_migrate_req moves him to another listener of the port. Another program may have taken the port
- * in the meantime (EADDRINUSE): any, where the kernel had chosen the port, else one that sets
- * SO_REUSEADDR. It says on stderr what it has done, for WHO, a worker for instance.
- *
- * REBIND: the options that the socket was bound by, if it was bound to any free port, which it loses
- * with its end; else NULL.
+ * in the meantime (EADDRINUSE), if it sets SO_REUSEADDR. It says on stderr what it has done, for WHO, a worker for instance.
  */
 struct listener_ends {
 	unsigned seen;	     /* how many ends had been mended when this thread looked last */
@@ -56,7 +59,7 @@ enum listener_end {
 };
 
 enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned backlog,
-				  const struct options *rebind, const char *who, uint64_t now_ms);
+				  const char *who, uint64_t now_ms);
 
 /*
  * Whether FD is a connection accepted from a listener with TAG, or such a listener itself. ANY_TAG: with
@@ -64,8 +67,5 @@ enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned b
  */
 enum { ANY_TAG = 0 };
 bool listener_accepted(int fd, unsigned tag);
-
-/* Puts the port of FD into OPTIONS, where it may be 0: the kernel has chosen one. */
-void listener_learn_port(struct options *options, int fd);
 
 #endif

@@ -228,11 +228,10 @@ static bool open_sockets(struct server *s)
 {
 	struct options *o = &s->options;
 	bool shared = o->listener == LISTENER_SHARED;
-	int fd = listener_open(o, s->path->nonblocking_listener, shared);
+	int fd = listener_open_first(o, s->path->nonblocking_listener, shared);
 
 	if (fd < 0)
 		return false;
-	listener_learn_port(o, fd);
 	s->shared_listener = shared ? fd : -1;
 	s->listener_users = o->workers;
 	s->port_holder = shared ? -1 : fd;

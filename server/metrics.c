@@ -227,7 +227,7 @@ static void revive_listener(struct loop *l)
 
 	snprintf(who, sizeof(who), "--metrics-port %u", l->m->options->metrics_port);
 	if (!l->draining)
-		listener_revive(&l->ends, l->m->listener, QUEUE, NULL, who, now_ms());
+		listener_revive(&l->ends, l->m->listener, QUEUE, who, now_ms());
 	errno = EAGAIN;
 }
 

@@ -25,7 +25,6 @@ struct options {
 		struct sockaddr_in6 v6;
 	} address;
 	socklen_t address_len;
-	bool any_port; /* no port was asked for: the kernel has chosen that in ADDRESS */
 	unsigned workers;
 	bool pin;
 	enum listener_kind listener;

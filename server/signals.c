@@ -32,7 +32,7 @@ static const struct {
 	{ SIGIO, SIGNAL_IGNORED },
 	{ SIGSTKFLT, SIGNAL_IGNORED },
 	{ SIGTTOU, SIGNAL_IGNORED }, /* it writes to a terminal from the background */
-	{ SIGCHLD, SIGNAL_DEFAULT },
+	{ SIGCHLD, SIGNAL_IGNORED }, /* it has children if it is a container's first process */
 		/* clang-format on */
 	};
 
@@ -98,10 +98,16 @@ bool signals_pending(int fd, int wait_ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	int ready = poll(&p, 1, wait_ms);
+	sigset_t set, pending;
 
-	if (ready < 0) /* an RLIMIT_NOFILE of 0 */
-		poll(NULL, 0, wait_ms);
-	return ready > 0;
+	if (ready >= 0)
+		return ready;
+	/* An RLIMIT_NOFILE of 0. */
+	poll(NULL, 0, wait_ms);
+	set = waited_for();
+	sigpending(&pending);
+	sigandset(&set, &set, &pending);
+	return !sigisemptyset(&set);
 }
 
 static int meaning_of(int number)

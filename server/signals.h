@@ -15,14 +15,13 @@ enum signal_meaning {
 	SIGNAL_OF_WORKER, /* a worker has something to say to the main thread: SIGUSR2 */
 	SIGNAL_TOTALS,	  /* print the totals: SIGUSR1 */
 	SIGNAL_IGNORED,
-	SIGNAL_DEFAULT,
 };
 
 /*
  * The first thing in main(). From here on the signals that mean something are blocked, and so in
  * every thread, until they are taken by signals_next(). All others that would end the process are
  * ignored: a peer that is gone (SIGPIPE) and a log that has reached its limit (SIGXFSZ) make a
- * write fail, and end nothing. Only those that a fault of the program raises, and SIGABRT, which
+ * write fail, and end nothing. The kernel reaps children, which are not its own. Only those that a fault of the program raises, and SIGABRT, which
  * asks for a core dump, do what they do by default.
  */
 void signals_begin(void);

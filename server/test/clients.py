@@ -436,6 +436,32 @@ def test_slow_reader():
         check_clean(s)
 
 
+def test_half_closed_who_do_not_read():
+    """Those who have sent all and do not read take no time from those who do: two threads of the kernel send to both."""
+    size = 30000
+
+    def half_closed(s):
+        c = socket.socket()
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.settimeout(10 * SLOWNESS)
+        c.connect(s.address)
+        c.sendall(bytes(size))
+        c.shutdown(socket.SHUT_WR)
+        return c
+
+    def body():
+        with server("--protocol", "echo", "--workers", "1", "--request-timeout", "1m") as s:
+            crowd = [half_closed(s) for _ in range(20)]
+            eventually(lambda: s.now()["conns_now"] == len(crowd), "not accepted")
+            check_idle(s, "nobody reads")
+            with half_closed(s) as c:
+                time.sleep(0.5)  # until a thread is to send to it
+                check(len(read_to_end(c, "its bytes")) == size, "some are lost")
+            close_all(crowd)
+
+    in_own_network({"ipv4/tcp_wmem": "4096 4096 8192"}, body)
+
+
 def test_byte_a_second():
     with server("--request-timeout", "1s") as s:
         with s.connect() as c:
@@ -1191,17 +1217,23 @@ def test_drain_timeout():
 
 
 def test_second_signal():
-    with server("--drain-timeout", "60s") as s:
-        c = s.connect()
-        c.sendall(GET[:10])
-        eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
-        s.process.send_signal(signal.SIGTERM)
-        # A second one that comes while the first is pending is no second one.
-        eventually(lambda: refused(s), "the first has no effect")
-        check(s.process.poll() is None, "ended with a request begun")
-        s.process.send_signal(signal.SIGTERM)
-        # Far less than --drain-timeout.
-        s.wait(code=1, seconds=10)
+    """It ends a drain at once, also where no file may be opened, or waited for, any more."""
+    for lowered in (False, True):
+        with server("--drain-timeout", "60s") as s:
+            c = s.connect()
+            c.sendall(GET[:10])
+            eventually(lambda s=s: s.now()["conns_now"] == 1, "not accepted")
+            s.process.send_signal(signal.SIGTERM)
+            # A second one that comes while the first is pending is no second one.
+            eventually(lambda s=s: refused(s), "the first has no effect")
+            check(s.process.poll() is None, "ended with a request begun")
+            if lowered:
+                resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (0, 0))
+                time.sleep(0.5)  # the wait that has begun has its file
+            s.process.send_signal(signal.SIGTERM)
+            # Far less than --drain-timeout.
+            s.wait(code=1, seconds=10)
+            c.close()
 
 
 def test_park_timeout():
@@ -1328,6 +1360,51 @@ def test_long_queue_that_has_moved():
             check_clean(new, accepted=1500)
 
     in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
+
+
+def test_queue_that_has_moved_to_few_slots():
+    """... and, where a low limit of open files makes few of them, no more are accepted than find one."""
+    only_if(ROW.multishot, "it accepts nobody for whom there is no place")
+
+    def body():
+        with Server(BINARY, "--accept", PATH, "--workers", "1", "--max-conns", "260", "--backlog", "60", "--idle-timeout", "60s",
+                    setup=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (310, 310))) as new:
+            held = [new.connect() for _ in range(238)]
+            for c in held:
+                check(ask(c)[0] == 200, "not served")
+            old = Server(BINARY, "--accept", PATH, "--workers", "4", "--port", str(new.address[1]))
+            new.freeze()
+            old.freeze()
+            crowd = [new.connect() for _ in range(119)]
+            for c in crowd:
+                c.sendall(GET)
+            old.process.kill()
+            old.process.wait()
+            time.sleep(1)  # see moved_crowd()
+            new.thaw()
+            counts = answers_of(crowd)
+            check(set(counts) <= {200, 503}, f"answers and errors: {dict(counts)}")
+            close_all(held)
+
+    in_own_network({"ipv4/tcp_migrate_req": "1"}, body)
+
+
+def test_children():
+    """Children that are not its own, as a container's first process has them, are reaped."""
+    into, out = os.pipe()
+
+    def leave_a_child():
+        child = os.fork()
+        if not child:
+            time.sleep(0.5)
+            os._exit(0)
+        os.write(out, b"%d" % child)
+
+    with server(setup=leave_a_child):
+        child = os.read(into, 20).decode()
+        eventually(lambda: not os.path.exists(f"/proc/{child}"), "it is a zombie")
+    os.close(into)
+    os.close(out)
 
 
 def test_ipv6():
@@ -1805,23 +1882,34 @@ def test_listener_is_ended_and_listens():
             check_listens(s, listener)
 
 
+def test_listener_is_ended_and_keeps_its_port():
+    """... though nobody had asked for that one, and somebody else lets it listen again."""
+    with server("--listener", "shared") as s:
+        s.freeze()
+        (copy,) = s.listeners()
+        with copy:
+            copy.shutdown(socket.SHUT_RDWR)
+            copy.listen()
+            check(copy.getsockname() == s.address, f"it was {s.address}, and is {copy.getsockname()}")
+        s.thaw()
+        check_listens(s, "the same port")
+
+
 def test_listener_is_ended_and_the_port_taken():
     """... and another program is faster to take the port: it waits, without a spin, and says why."""
-    # A port that was asked for is taken by whoever sets SO_REUSEADDR, the other one by anybody.
-    for options in ((), ("--port", str(metrics_port()))):
-        with server("--listener", "shared", *options) as s, socket.socket() as other:
-            s.freeze()
-            close_all(end_listeners(s))
-            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(bool(options)))
-            other.bind(s.address)
-            other.listen()
-            s.thaw()
-            with s.connect():  # to the other one
-                # In user-mode Linux the time of a process is a guess from the timer's ticks, which such tries follow.
-                check_idle(s, "the port is taken", share=0.8 if in_user_mode_linux() else 0.3)
-            check("cannot begin again: Address already in use" in s.said(), f"it does not say why: {s.said()}")
-            other.close()
-            check_listens(s, options)
+    with server("--listener", "shared") as s, socket.socket() as other:
+        s.freeze()
+        close_all(end_listeners(s))
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(s.address)
+        other.listen()
+        s.thaw()
+        with s.connect():  # to the other one
+            # In user-mode Linux the time of a process is a guess from the timer's ticks, which such tries follow.
+            check_idle(s, "the port is taken", share=0.8 if in_user_mode_linux() else 0.3)
+        check("cannot begin again: Address already in use" in s.said(), f"it does not say why: {s.said()}")
+        other.close()
+        check_listens(s, "the port is free again")
 
 
 def test_listener_is_ended_when_full():
@@ -1859,6 +1947,22 @@ def test_listener_is_ended_in_a_drain():
                 c.sendall(GET[10:])
                 check(read_answer(c)[0] == 200, "a begun request is lost")
                 s.wait()
+
+
+def test_drain_of_copied_listeners():
+    """Somebody has copies of the listeners, which stay open when a drain closes them: nobody is queued there in vain."""
+    for listener in ("reuseport", "shared"):
+        with server("--listener", listener) as s, s.connect() as c:
+            c.sendall(GET[:10])
+            eventually(lambda s=s: s.now()["conns_now"] == 1, "not accepted")
+            copies = list(s.listeners())
+            s.process.send_signal(signal.SIGTERM)
+            eventually(lambda s=s: refused(s), f"{listener}: still listening")
+            close_all(copies)
+            c.sendall(GET[10:])
+            check(read_answer(c)[0] == 200, "a begun request is lost")
+            c.close()
+            s.wait()
 
 
 def test_curl():
