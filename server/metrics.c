@@ -23,6 +23,8 @@ enum {
 	PLACES = CLIENTS + QUEUE + 1, /* a drain takes all; the kernel queues one more than asked */
 	LINGER_MS = 2000,	      /* for the end of the client's stream */
 	END_MS = 1000,		      /* for all who are being answered when the server ends */
+	END_PASSES = 3,		      /* and so many then, should no time have been left to run */
+	LAST_RECEIVES = 512,	      /* of a client whose time is over */
 	LOOK_MS = 100,		      /* at time limits, and whether there are descriptors again */
 };
 
@@ -46,6 +48,7 @@ struct loop {
 	bool draining;
 	bool accepted;	 /* somebody, in this pass */
 	uint64_t end_ms; /* when those that are left are cut off; 0: not yet told to end */
+	unsigned passes; /* since then */
 	struct listener_ends ends; /* of the listener, by somebody else */
 	struct client clients[PLACES];
 };
@@ -165,17 +168,28 @@ static bool not_yet(void)
 	return errno == EAGAIN || errno == EINTR;
 }
 
-static void client_receive(const struct metrics *m, struct client *c)
+/* Whether something has come. */
+static bool client_receive(const struct metrics *m, struct client *c)
 {
 	char data[4096];
 	ssize_t n = recv(c->fd, data, sizeof(data), MSG_DONTWAIT);
 
 	if (n < 0 && not_yet())
-		return;
+		return false;
 	if (n <= 0)
 		client_end(c);
 	else if (c->state == CLIENT_RECEIVING)
 		client_parse(m, c, data, (size_t)n);
+	return true;
+}
+
+/* The time of C is over. What has come while this thread did not run has come in time. */
+static void client_last_try(const struct metrics *m, struct client *c)
+{
+	unsigned i;
+
+	for (i = 0; i < LAST_RECEIVES && c->state == CLIENT_RECEIVING && client_receive(m, c); i++)
+		;
 }
 
 static void client_send(struct client *c)
@@ -279,8 +293,12 @@ static void serve(struct loop *l, const struct pollfd *polls)
 			client_receive(l->m, c);
 	}
 	for (i = 0; i < PLACES; i++) {
-		if (l->clients[i].state != CLIENT_NONE && now_ms() >= l->clients[i].end_ms)
-			client_time_out(l->m, &l->clients[i]);
+		struct client *c = &l->clients[i];
+
+		if (c->state != CLIENT_NONE && now_ms() >= c->end_ms)
+			client_last_try(l->m, c);
+		if (c->state != CLIENT_NONE && now_ms() >= c->end_ms)
+			client_time_out(l->m, c);
 	}
 }
 
@@ -330,7 +348,7 @@ static bool has_clients(const struct loop *l, bool silent_ones)
 }
 
 /*
- * Told to end, it answers for END_MS at most. While the listener could not be closed, somebody waits
+ * Told to end, it answers for END_MS and END_PASSES at most. While the listener could not be closed, somebody waits
  * in its queue, and of those that have been accepted in this very pass it is not known yet whether
  * they have sent something.
  */
@@ -342,7 +360,7 @@ static bool is_over(struct loop *l)
 		return false;
 	if (!l->end_ms)
 		l->end_ms = now_ms() + END_MS;
-	return all_answered || now_ms() >= l->end_ms;
+	return all_answered || (now_ms() >= l->end_ms && l->passes++ == END_PASSES);
 }
 
 /* What an answer needs is there from the start, as the C library keeps it. */

@@ -824,7 +824,10 @@ def test_burst_after_burst():
     with server("--max-conns", "2", "--backlog", "16", "--workers", "1") as s:
         refused_ones = []
         for _ in range(2):
-            crowd = come_at_once(s, 17, GET)
+            before, crowd = s.now()["accepts"], come_at_once(s, 17, GET)
+            time.sleep(0.2)
+            # of 2 places and 17 to refuse from
+            check(s.now()["accepts"] - before <= 19 - len(refused_ones), f"{s.now()['accepts'] - before} have been accepted")
             for c in crowd:
                 status = read_answer(c)[0]
                 check(status in (200, 503), f"{status}")
@@ -1492,6 +1495,30 @@ def test_hostile_scrapes():
         began = time.monotonic()
         s.end()
         check(time.monotonic() - began < 5, "silent clients hold up the end")
+
+
+def test_scrapes_while_it_stands_still():
+    """What came while the server did not run is served, though its time, or that of the server's end, has passed meanwhile."""
+    only_if(PATH == "epoll", "the metrics' thread is the same on all paths")
+    port = metrics_port()
+    with server("--metrics-port", str(port), "--request-timeout", "1s") as s:
+        s.freeze()
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
+            c.sendall(GET[:-2] + b"A: " + b"x" * 12000 + b"\r\n\r\n")
+            time.sleep(2)
+            s.thaw()
+            check(read_to_end(c, "a long scrape").startswith(b"HTTP/1.1 200 "), "not served")
+    with server("--metrics-port", str(port)) as s, socket.create_connection(("127.0.0.1", port), timeout=10) as c:
+        c.sendall(GET[:20])
+        time.sleep(0.3)
+        s.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        s.freeze()
+        c.sendall(GET[20:])
+        time.sleep(1.5)
+        s.thaw()
+        check(read_to_end(c, "a scrape at the end").startswith(b"HTTP/1.1 200 "), "not served")
+        s.wait()
 
 
 def test_queued_scrapes():
