@@ -1502,9 +1502,11 @@ def test_scrapes_while_it_stands_still():
     only_if(PATH == "epoll", "the metrics' thread is the same on all paths")
     port = metrics_port()
     with server("--metrics-port", str(port), "--request-timeout", "1s") as s:
-        s.freeze()
         with socket.create_connection(("127.0.0.1", port), timeout=10) as c:
-            c.sendall(GET[:-2] + b"A: " + b"x" * 12000 + b"\r\n\r\n")
+            c.sendall(GET[:10])
+            time.sleep(0.3)
+            s.freeze()
+            c.sendall(GET[10:-2] + b"A: " + b"x" * 12000 + b"\r\n\r\n")
             time.sleep(2)
             s.thaw()
             check(read_to_end(c, "a long scrape").startswith(b"HTTP/1.1 200 "), "not served")
