@@ -44,7 +44,8 @@ bool listener_has_queue(int fd);
  * listener_revive() is for the thread that has got EINVAL: where the socket does not listen, it makes
  * it listen again, with a queue of BACKLOG. Who waited in the queue is reset, unless
  * tcp_migrate_req moves him to another listener of the port. Another program may have taken the port
- * in the meantime (EADDRINUSE), if it sets SO_REUSEADDR. It says on stderr what it has done, for WHO, a worker for instance.
+ * in the meantime (EADDRINUSE), if it sets SO_REUSEADDR. It says on stderr what it has done, for WHO,
+ * a worker for instance.
  */
 struct listener_ends {
 	unsigned seen;	     /* how many ends had been mended when this thread looked last */

@@ -273,6 +273,7 @@ static bool stop_listening(struct loop *l)
 		;
 	if (errno != EAGAIN)
 		return false;
+	shutdown(l->m->listener, SHUT_RD); /* also where somebody has a copy */
 	close(l->m->listener);
 	l->m->listener = -1;
 	return true;
