@@ -28,6 +28,12 @@ struct clock {
 	struct __kernel_timespec period;
 };
 
+/*
+ * For main(), before there are threads: the kernel may end a wait later than it was told by the timer
+ * slack (prctl(2)), which a service manager can set to seconds. No later than half of TICK_MS here.
+ */
+void clock_limit_slack(void);
+
 /* Once before the first pass, and once per pass, behind the wait: reads the time. */
 void clock_init(struct worker *w);
 void clock_update(struct worker *w);

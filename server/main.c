@@ -47,6 +47,7 @@ struct server {
 enum {
 	LAST_TOTALS_MS = 1000, /* for who reads standard output to make room */
 	GRACE_MS = 3000,       /* for workers to end behind --drain-timeout */
+	SAME_NS = 500000000,   /* two signals within that are one */
 };
 
 /* ---- starting -------------------------------------------------------------------------------- */
@@ -166,7 +167,8 @@ static unsigned own_fds(const struct options *o)
 
 	if (!inherited)
 		inherited = highest_fd();
-	return inherited + 30 + 8 * o->workers + o->neighbours + o->open_fds;
+	return inherited + 30 + 8 * o->workers + o->neighbours + o->open_fds +
+	       (o->metrics_port ? METRICS_PLACES : 0);
 }
 
 /*
@@ -452,12 +454,13 @@ static uint64_t drain_ns(const struct server *s)
 }
 
 /*
- * Drains; this thread can still be told to end at once, by a signal that says so again. Returns
+ * Drains; this thread can still be told to end at once, by a signal that says so again, but not just
+ * behind the first: a terminal, timeout(1) and some supervisors signal a process and its group. Returns
  * false if it was, or if a worker does not end: the reason has been said.
  */
 static bool drain(struct server *s, bool asked_to_end)
 {
-	uint64_t used_ns = 0, now_ns = clock_ns();
+	uint64_t used_ns = 0, asked_ns = 0, now_ns = clock_ns();
 	unsigned i;
 
 	metrics_drain(&s->metrics);
@@ -474,12 +477,16 @@ static bool drain(struct server *s, bool asked_to_end)
 		if (!pending)
 			continue;
 		meaning = wait_for_signal(s);
+		if (meaning != SIGNAL_END)
+			continue;
 		/* A SIGTERM that comes behind a SIGHUP is the first one. */
-		if (meaning == SIGNAL_END && asked_to_end) {
+		if (!asked_to_end) {
+			asked_to_end = true;
+			asked_ns = used_ns;
+		} else if (used_ns - asked_ns >= SAME_NS) {
 			say("a second signal: ended without waiting for open connections");
 			return false;
 		}
-		asked_to_end |= meaning == SIGNAL_END;
 	}
 	for (i = 0; i < s->options.workers; i++)
 		worker_join(&s->workers[i]);
@@ -493,6 +500,7 @@ int main(int argc, char **argv)
 	bool asked_to_end, drained, printed;
 
 	signals_begin();
+	clock_limit_slack();
 	pages_touch_stack();
 	standard_fds_begin();
 	message_begin();

@@ -18,18 +18,15 @@
 #include "pages.h"
 
 enum {
-	CLIENTS = 16, /* at once; more wait in the queue */
-	QUEUE = 16,
-	PLACES = CLIENTS + QUEUE + 1, /* a drain takes all; the kernel queues one more than asked */
-	LINGER_MS = 2000,	      /* for the end of the client's stream */
-	END_MS = 1000,		      /* for all who are being answered when the server ends */
-	END_PASSES = 3,		      /* and so many then, should no time have been left to run */
-	LAST_RECEIVES = 512,	      /* of a client whose time is over */
-	LOOK_MS = 100,		      /* at time limits, and whether there are descriptors again */
+	LINGER_MS = 2000,    /* for the end of the client's stream */
+	END_MS = 1000,	     /* for all who are being answered when the server ends */
+	END_PASSES = 3,	     /* and so many then, should no time have been left to run */
+	LAST_RECEIVES = 512, /* of a client whose time is over */
+	LOOK_MS = 100,	     /* at time limits, and whether there are descriptors again */
 };
 
 /* What is waited for, by place in the array for poll(). */
-enum { LISTENER, WAKE, FIRST_CLIENT, POLLS = FIRST_CLIENT + PLACES };
+enum { LISTENER, WAKE, FIRST_CLIENT, POLLS = FIRST_CLIENT + METRICS_PLACES };
 
 enum client_state { CLIENT_NONE, CLIENT_RECEIVING, CLIENT_SENDING, CLIENT_LINGERING };
 
@@ -50,7 +47,7 @@ struct loop {
 	uint64_t end_ms; /* when those that are left are cut off; 0: not yet told to end */
 	unsigned passes; /* since then */
 	struct listener_ends ends; /* of the listener, by somebody else */
-	struct client clients[PLACES];
+	struct client clients[METRICS_PLACES];
 };
 
 int metrics_open(unsigned port)
@@ -65,7 +62,7 @@ int metrics_open(unsigned port)
 
 	if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) &&
 	    !setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) &&
-	    !bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, QUEUE))
+	    !bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, METRICS_QUEUE))
 		return fd;
 	say("--metrics-port %u: %s", port, strerror(errno));
 	if (fd >= 0)
@@ -225,7 +222,7 @@ static void client_time_out(const struct metrics *m, struct client *c)
 
 static struct client *free_client(struct loop *l)
 {
-	unsigned i, places = l->draining ? PLACES : CLIENTS;
+	unsigned i, places = l->draining ? METRICS_PLACES : METRICS_CLIENTS;
 
 	for (i = 0; i < places; i++) {
 		if (l->clients[i].state == CLIENT_NONE)
@@ -241,7 +238,7 @@ static void revive_listener(struct loop *l)
 
 	snprintf(who, sizeof(who), "--metrics-port %u", l->m->options->metrics_port);
 	if (!l->draining)
-		listener_revive(&l->ends, l->m->listener, QUEUE, who, now_ms());
+		listener_revive(&l->ends, l->m->listener, METRICS_QUEUE, who, now_ms());
 	errno = EAGAIN;
 }
 
@@ -283,7 +280,7 @@ static void serve(struct loop *l, const struct pollfd *polls)
 {
 	unsigned i;
 
-	for (i = 0; i < PLACES; i++) {
+	for (i = 0; i < METRICS_PLACES; i++) {
 		struct client *c = &l->clients[i];
 
 		if (c->state == CLIENT_NONE || !polls[FIRST_CLIENT + i].revents)
@@ -293,7 +290,7 @@ static void serve(struct loop *l, const struct pollfd *polls)
 		else
 			client_receive(l->m, c);
 	}
-	for (i = 0; i < PLACES; i++) {
+	for (i = 0; i < METRICS_PLACES; i++) {
 		struct client *c = &l->clients[i];
 
 		if (c->state != CLIENT_NONE && now_ms() >= c->end_ms)
@@ -315,7 +312,7 @@ static void wait_for_any(struct loop *l, struct pollfd *polls, bool pause)
 
 	polls[LISTENER] = (struct pollfd){ .fd = listens ? l->m->listener : -1, .events = POLLIN };
 	polls[WAKE] = (struct pollfd){ .fd = l->m->wake, .events = POLLIN };
-	for (i = 0; i < PLACES; i++) {
+	for (i = 0; i < METRICS_PLACES; i++) {
 		const struct client *c = &l->clients[i];
 		struct pollfd *p = &polls[FIRST_CLIENT + i];
 
@@ -338,7 +335,7 @@ static bool has_clients(const struct loop *l, bool silent_ones)
 {
 	unsigned i;
 
-	for (i = 0; i < PLACES; i++) {
+	for (i = 0; i < METRICS_PLACES; i++) {
 		const struct client *c = &l->clients[i];
 
 		if (c->state != CLIENT_NONE &&
@@ -390,7 +387,7 @@ static void *metrics_main(void *arg)
 		if (l.m->listener >= 0 && __atomic_load_n(&l.m->drain, __ATOMIC_ACQUIRE))
 			pause = !stop_listening(&l);
 	} while (!is_over(&l));
-	for (i = 0; i < PLACES; i++) {
+	for (i = 0; i < METRICS_PLACES; i++) {
 		if (l.clients[i].state != CLIENT_NONE)
 			client_end(&l.clients[i]);
 	}

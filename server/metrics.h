@@ -16,6 +16,13 @@
 #include "counters.h"
 #include "options.h"
 
+enum {
+	METRICS_CLIENTS = 16, /* answered at once; more wait in the queue */
+	METRICS_QUEUE = 16,
+	/* With a descriptor each: a drain takes all, and the kernel queues one more than asked. */
+	METRICS_PLACES = METRICS_CLIENTS + METRICS_QUEUE + 1,
+};
+
 struct metrics {
 	const struct options *options;
 	struct counters *const *blocks; /* one for each worker */

@@ -8,6 +8,7 @@ Exits 77 if this kernel does not have the path.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import random
@@ -33,6 +34,7 @@ WORKERS = "2"
 ONE_TABLE = "ACCEPT_TEST_ONE_TABLE" in os.environ
 SANITIZED = "ACCEPT_TEST_SANITIZED" in os.environ
 F_SETPIPE_SZ = 1031  # linux/fcntl.h
+PR_SET_TIMERSLACK = 29  # linux/prctl.h
 # For a crowd of our own.
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
@@ -1219,6 +1221,18 @@ def test_drain_timeout():
         check(0.4 <= took < 8.0, f"ended after {took:.1f} s")
 
 
+def test_timer_slack():
+    """The kernel may be allowed to end each wait seconds later: a drain ends in time, and so do connections."""
+    setup = lambda: ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(3 * 10**9), 0, 0, 0)
+    with server("--drain-timeout", "1s", "--request-timeout", "1m", setup=setup) as s, s.connect() as c:
+        c.sendall(GET[:10])
+        eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
+        began = time.monotonic()
+        s.end()
+        took = time.monotonic() - began
+        check(took < 8, f"ended after {took:.1f} s")
+
+
 def test_second_signal():
     """It ends a drain at once, also where no file may be opened, or waited for, any more."""
     for lowered in (False, True):
@@ -1227,16 +1241,31 @@ def test_second_signal():
             c.sendall(GET[:10])
             eventually(lambda s=s: s.now()["conns_now"] == 1, "not accepted")
             s.process.send_signal(signal.SIGTERM)
-            # A second one that comes while the first is pending is no second one.
             eventually(lambda s=s: refused(s), "the first has no effect")
             check(s.process.poll() is None, "ended with a request begun")
             if lowered:
                 resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (0, 0))
-                time.sleep(0.5)  # the wait that has begun has its file
+            time.sleep(1)
             s.process.send_signal(signal.SIGTERM)
             # Far less than --drain-timeout.
             s.wait(code=1, seconds=10)
             c.close()
+
+
+def test_signal_of_the_group():
+    """Two that come one behind the other, as timeout(1) and a terminal with it send them, are one."""
+    with server() as s, s.connect() as c:
+        c.sendall(GET[:10])
+        eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
+        s.freeze()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            s.process.send_signal(number)
+        s.thaw()
+        eventually(lambda: refused(s), "it does not drain")
+        c.sendall(GET[10:])
+        check(read_answer(c)[0] == 200, "a begun request is lost")
+        c.close()
+        s.wait()
 
 
 def test_park_timeout():
@@ -1589,6 +1618,27 @@ def test_queued_scrapes():
         s.wait()
 
 
+def test_scrapes_take_no_number_of_a_connection():
+    """A drain that takes all scrapes, however silent, still takes who waits for a full server at its limit of files."""
+    port = metrics_port()
+    with server("--metrics-port", str(port), "--workers", "1", "--drain-timeout", "6s", "--idle-timeout", "1m",
+                setup=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (150, 150))) as s:
+        places = int(re.search(r" max-conns=(\d+)", s.first)[1])
+        crowd = [s.connect() for _ in range(places)]
+        eventually(lambda: s.now()["conns_now"] == places, "not accepted")
+        scrapes = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
+        time.sleep(0.2)  # each has a place
+        scrapes += [socket.create_connection(("127.0.0.1", port)) for _ in range(17)]
+        waiting = [s.connect() for _ in range(10)]
+        for c in waiting:
+            c.sendall(GET)
+        s.process.send_signal(signal.SIGTERM)
+        for c in waiting:
+            check(read_answer(c)[0] == 200, "not served")
+        close_all(waiting + scrapes + crowd)
+        s.wait()
+
+
 def test_restart_with_metrics():
     """The second server starts while the first still runs, and has the port to itself once that drains."""
     def by_second():
@@ -1749,11 +1799,13 @@ def test_other_signals():
             eventually(lambda: refused(s), f"{number.name}: it does not drain")
             # Only a SIGTERM, SIGINT or SIGQUIT behind another one ends it at once.
             ends = () if number == signal.SIGQUIT else (signal.SIGTERM,)
+            time.sleep(0.6)
             for again in (signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2, *ends):
                 s.process.send_signal(again)
             time.sleep(0.1)
             c.sendall(GET[10:])
             check(read_answer(c)[0] == 200, f"{number.name}: a begun request is lost")
+            c.close()
             s.wait()
     with server() as s:
         for number in (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGSTKFLT, signal.SIGUSR2,
