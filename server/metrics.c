@@ -18,11 +18,10 @@
 #include "pages.h"
 
 enum {
-	LINGER_MS = 2000,    /* for the end of the client's stream */
-	END_MS = 1000,	     /* for all who are being answered when the server ends */
-	END_PASSES = 3,	     /* and so many then, should no time have been left to run */
-	LAST_RECEIVES = 512, /* of a client whose time is over */
-	LOOK_MS = 100,	     /* at time limits, and whether there are descriptors again */
+	LINGER_MS = 2000, /* for the end of the client's stream */
+	END_MS = 1000,	  /* for all who are being answered when the server ends */
+	LOOK_MS = 100,	  /* at time limits, and whether there are descriptors again */
+	STALL_MS = 300,	  /* a look that is as late: all has stood still */
 };
 
 /* What is waited for, by place in the array for poll(). */
@@ -43,9 +42,9 @@ struct client {
 struct loop {
 	struct metrics *m;
 	bool draining;
-	bool accepted;	 /* somebody, in this pass */
-	uint64_t end_ms; /* when those that are left are cut off; 0: not yet told to end */
-	unsigned passes; /* since then */
+	bool accepted;	    /* somebody, in this pass */
+	uint64_t end_ms;    /* when those that are left are cut off; 0: not yet told to end */
+	uint64_t looked_ms; /* when time was last looked at */
 	struct listener_ends ends; /* of the listener, by somebody else */
 	struct client clients[METRICS_PLACES];
 };
@@ -165,28 +164,17 @@ static bool not_yet(void)
 	return errno == EAGAIN || errno == EINTR;
 }
 
-/* Whether something has come. */
-static bool client_receive(const struct metrics *m, struct client *c)
+static void client_receive(const struct metrics *m, struct client *c)
 {
 	char data[4096];
 	ssize_t n = recv(c->fd, data, sizeof(data), MSG_DONTWAIT);
 
 	if (n < 0 && not_yet())
-		return false;
+		return;
 	if (n <= 0)
 		client_end(c);
 	else if (c->state == CLIENT_RECEIVING)
 		client_parse(m, c, data, (size_t)n);
-	return true;
-}
-
-/* The time of C is over. What has come while this thread did not run has come in time. */
-static void client_last_try(const struct metrics *m, struct client *c)
-{
-	unsigned i;
-
-	for (i = 0; i < LAST_RECEIVES && c->state == CLIENT_RECEIVING && client_receive(m, c); i++)
-		;
 }
 
 static void client_send(struct client *c)
@@ -276,6 +264,21 @@ static bool stop_listening(struct loop *l)
 	return true;
 }
 
+/* Time in which this thread did not run is none that anybody has had. */
+static void put_off_limits(struct loop *l)
+{
+	uint64_t passed_ms = now_ms() - l->looked_ms;
+	unsigned i;
+
+	l->looked_ms += passed_ms;
+	if (passed_ms < STALL_MS)
+		return;
+	for (i = 0; i < METRICS_PLACES; i++)
+		l->clients[i].end_ms += passed_ms;
+	if (l->end_ms)
+		l->end_ms += passed_ms;
+}
+
 static void serve(struct loop *l, const struct pollfd *polls)
 {
 	unsigned i;
@@ -293,8 +296,6 @@ static void serve(struct loop *l, const struct pollfd *polls)
 	for (i = 0; i < METRICS_PLACES; i++) {
 		struct client *c = &l->clients[i];
 
-		if (c->state != CLIENT_NONE && now_ms() >= c->end_ms)
-			client_last_try(l->m, c);
 		if (c->state != CLIENT_NONE && now_ms() >= c->end_ms)
 			client_time_out(l->m, c);
 	}
@@ -346,7 +347,7 @@ static bool has_clients(const struct loop *l, bool silent_ones)
 }
 
 /*
- * Told to end, it answers for END_MS and END_PASSES at most. While the listener could not be closed, somebody waits
+ * Told to end, it answers for END_MS at most. While the listener could not be closed, somebody waits
  * in its queue, and of those that have been accepted in this very pass it is not known yet whether
  * they have sent something.
  */
@@ -358,7 +359,7 @@ static bool is_over(struct loop *l)
 		return false;
 	if (!l->end_ms)
 		l->end_ms = now_ms() + END_MS;
-	return all_answered || (now_ms() >= l->end_ms && l->passes++ == END_PASSES);
+	return all_answered || now_ms() >= l->end_ms;
 }
 
 /* What an answer needs is there from the start, as the C library keeps it. */
@@ -381,6 +382,7 @@ static void *metrics_main(void *arg)
 	take_memory(l.m);
 	do {
 		wait_for_any(&l, polls, pause);
+		put_off_limits(&l);
 		serve(&l, polls);
 		l.accepted = false;
 		pause = l.m->listener >= 0 && polls[LISTENER].revents && !accept_client(&l);
