@@ -16,6 +16,7 @@ enum {
 	FULL_MS = 50,	    /* see acceptor_check_full() */
 	WAS_FULL_MS = 1000, /* having been full, accept one at a time for at least as long */
 	SHED_LOOKS = 64,    /* idle connections that are looked at to find one to end */
+	REFILL = 4096,	    /* more than come to a queue while one accept empties it */
 };
 
 bool acceptor_init(struct worker *w)
@@ -335,11 +336,12 @@ bool acceptor_one_at_a_time(const struct worker *w)
 	bool shared = w->config.shared_listener >= 0;
 
 	/*
-	 * Others come to the queue while it is being taken. Who finds no place waits for one, but who
-	 * finds no slot is closed by the kernel.
+	 * Who finds no place waits for one. But who finds no slot is closed by the kernel, and one
+	 * accept takes all that come to the queue until it has seen it empty.
 	 */
 	return w->drain.active || w->acceptor.was_full || free_places(w) < queue ||
-	       free_slots(w) < 2 * queue || (shared && w->conns.places - w->conns.used < queue);
+	       free_slots(w) < queue + REFILL ||
+	       (shared && w->conns.places - w->conns.used < queue);
 }
 
 /* The request that is in flight while the worker accepts. */

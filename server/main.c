@@ -139,34 +139,40 @@ static void choose_path(struct server *s)
 /* Numbers that are looked at where there is no /proc. */
 enum { PROBED_FDS = 1 << 16 };
 
-/* The highest number that is open now: a parent may have left us descriptors anywhere. */
-static unsigned highest_fd(void)
+/*
+ * What is open now, as a parent may have left us descriptors anywhere: how many, or for a path with a
+ * range of numbers of its own up to which number.
+ */
+static unsigned inherited_fds(bool range)
 {
 	DIR *dir = opendir("/proc/self/fd");
-	unsigned highest = 2, number;
+	unsigned highest = 2, n = 0, number;
 	struct dirent *entry;
 
 	for (number = 0; !dir && number < PROBED_FDS; number++) {
-		if (fcntl((int)number, F_GETFD) >= 0 && number > highest)
-			highest = number;
+		if (fcntl((int)number, F_GETFD) < 0)
+			continue;
+		highest = number > highest ? number : highest;
+		n++;
 	}
 	while (dir && (entry = readdir(dir)) != NULL) {
-		unsigned fd = (unsigned)strtoul(entry->d_name, NULL, 10);
-
-		highest = fd > highest ? fd : highest;
+		number = (unsigned)strtoul(entry->d_name, NULL, 10);
+		highest = number > highest ? number : highest;
+		n++;
 	}
 	if (dir)
 		closedir(dir);
-	return highest;
+	return range ? highest : n;
 }
 
 /* Numbers below the pools: what is open already, what the server itself opens, its ballast. */
-static unsigned own_fds(const struct options *o)
+static unsigned own_fds(const struct server *s)
 {
+	const struct options *o = &s->options;
 	static unsigned inherited;
 
 	if (!inherited)
-		inherited = highest_fd();
+		inherited = inherited_fds(s->path->uses_pool);
 	return inherited + 30 + 8 * o->workers + o->neighbours + o->open_fds +
 	       (o->metrics_port ? METRICS_PLACES : 0);
 }
@@ -175,9 +181,11 @@ static unsigned own_fds(const struct options *o)
  * Behind the highest number that can be open. The kernel hands out the lowest that is free, so that
  * none lies beyond as many as there are: our own, the connections, and those that are refused.
  */
-static unsigned fd_end(const struct options *o)
+static unsigned fd_end(const struct server *s)
 {
-	return own_fds(o) + o->max_conns + o->workers * (o->backlog + spare_conns(o));
+	const struct options *o = &s->options;
+
+	return own_fds(s) + o->max_conns + o->workers * (o->backlog + spare_conns(o));
 }
 
 /*
@@ -190,7 +198,7 @@ static void fit_open_files(struct server *s)
 	struct rlimit limit;
 	/* Connections of one table: all of them, or with tables of their own one worker's. */
 	unsigned tables = o->fd_table == FD_TABLE_PRIVATE ? o->workers : 1;
-	uint64_t want = own_fds(o) + (uint64_t)o->max_conns / tables;
+	uint64_t want = own_fds(s) + (uint64_t)o->max_conns / tables;
 	uint64_t room;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
@@ -201,10 +209,10 @@ static void fit_open_files(struct server *s)
 	}
 	if (limit.rlim_cur >= want)
 		return;
-	room = limit.rlim_cur > own_fds(o) ? (limit.rlim_cur - own_fds(o)) * tables : 0;
+	room = limit.rlim_cur > own_fds(s) ? (limit.rlim_cur - own_fds(s)) * tables : 0;
 	if (room < o->workers) {
 		say("at most %llu files may be open, %u workers need %u; see ulimit -n",
-		    (unsigned long long)limit.rlim_cur, o->workers, own_fds(o) + o->workers);
+		    (unsigned long long)limit.rlim_cur, o->workers, own_fds(s) + o->workers);
 		exit(EXIT_FAILED);
 	}
 	say("--max-conns %u is lowered to %llu: at most %llu files may be open (ulimit -n)",
@@ -270,8 +278,8 @@ static void init_worker(struct server *s, unsigned i)
 		.path = s->path,
 		.max_conns = max_conns,
 		.park_max = o->park / o->workers + (i < o->park % o->workers),
-		.pool_first = (int)(own_fds(o) + (own_table ? 0 : i * max_conns)),
-		.fd_end = (int)fd_end(o),
+		.pool_first = (int)(own_fds(s) + (own_table ? 0 : i * max_conns)),
+		.fd_end = (int)fd_end(s),
 		.shared_listener = s->shared_listener,
 		/* The shared one's tag tells a worker's sockets apart only where it has no others'. */
 		.listener_tag = s->shared_listener < 0 ? i + 1 : own_table || o->workers == 1,

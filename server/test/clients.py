@@ -1439,6 +1439,14 @@ def test_children():
     os.close(out)
 
 
+def test_high_descriptor():
+    """A parent has left it one with the last number: it is one number less, but for a path with a range of its own."""
+    only_if(ROW.serves != "POOL", "its range is behind all others")
+    leave_it = ("bash", "-c", "ulimit -n 1024; exec 1020</dev/null; exec \"$@\"", "sh")
+    with Server(BINARY, "--accept", PATH, "--workers", "2", "--max-conns", "900", before=leave_it) as s:
+        check(" max-conns=900 " in s.first, s.first)
+
+
 def test_ipv6():
     with server("--address", "::1") as s, s.connect() as c:
         check(ask(c)[0] == 200, "not served over IPv6")
