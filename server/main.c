@@ -422,7 +422,7 @@ static bool wait_for_end(struct server *s)
 		meaning = wait_for_signal(s);
 		for (i = 0; meaning == SIGNAL_OF_WORKER && i < s->options.workers; i++)
 			worker_wake(&s->workers[i]);
-	} while (meaning == SIGNAL_OF_WORKER || meaning == SIGNAL_TOTALS);
+	} while (meaning != SIGNAL_END && meaning != SIGNAL_DRAIN);
 	return meaning == SIGNAL_END;
 }
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -110,17 +111,34 @@ bool signals_pending(int fd, int wait_ms)
 	return !sigisemptyset(&set);
 }
 
+/*
+ * Whether SIGXCPU is not RLIMIT_CPU's but RLIMIT_RTTIME's: a thread of a real-time policy has run for
+ * that long without a sleep, which is nothing but much to do.
+ */
+static bool is_of_real_time(void)
+{
+	struct rlimit cpu, real_time;
+	struct timespec used;
+
+	getrlimit(RLIMIT_CPU, &cpu);
+	getrlimit(RLIMIT_RTTIME, &real_time);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return real_time.rlim_cur != RLIM_INFINITY && (rlim_t)used.tv_sec < cpu.rlim_cur;
+}
+
 static int meaning_of(int number)
 {
 	unsigned i;
 
+	if (number == SIGXCPU && is_of_real_time())
+		return SIGNAL_IGNORED;
 	for (i = 0; signals[i].number != number; i++)
 		;
 	return (int)signals[i].meaning;
 }
 
-/* Takes a signal that means MEANING, if one is pending. */
-static bool take(enum signal_meaning meaning)
+/* Takes a signal that means MEANING, if one is pending. Returns its number, or -1. */
+static int take(enum signal_meaning meaning)
 {
 	sigset_t set;
 	unsigned i;
@@ -130,7 +148,7 @@ static bool take(enum signal_meaning meaning)
 		if (signals[i].meaning == meaning)
 			sigaddset(&set, signals[i].number);
 	}
-	return sigtimedwait(&set, NULL, &(struct timespec){ 0 }) > 0;
+	return sigtimedwait(&set, NULL, &(struct timespec){ 0 });
 }
 
 /*
@@ -144,8 +162,9 @@ int signals_next(void)
 	int meaning, number;
 
 	for (meaning = SIGNAL_END; meaning < SIGNAL_TOTALS; meaning++) {
-		if (take(meaning))
-			return meaning;
+		number = take(meaning);
+		if (number > 0)
+			return meaning_of(number);
 	}
 	while ((number = sigwaitinfo(&set, NULL)) < 0) {
 		if (errno != EINTR && errno != EFAULT)

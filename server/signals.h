@@ -34,7 +34,7 @@ bool signals_pending(int fd, int wait_ms);
 
 /*
  * Waits for the next signal that means something. Of several the meaning that stands first above is
- * first. Returns it, or -1 with errno.
+ * first. Returns it, or -1 with errno; SIGNAL_IGNORED for a SIGXCPU of RLIMIT_RTTIME.
  */
 int signals_next(void);
 

@@ -35,6 +35,7 @@ ONE_TABLE = "ACCEPT_TEST_ONE_TABLE" in os.environ
 SANITIZED = "ACCEPT_TEST_SANITIZED" in os.environ
 F_SETPIPE_SZ = 1031  # linux/fcntl.h
 PR_SET_TIMERSLACK = 29  # linux/prctl.h
+RLIMIT_RTTIME = 15  # asm-generic/resource.h
 # For a crowd of our own.
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
@@ -1840,6 +1841,12 @@ def test_other_signals():
         for number in (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGSTKFLT, signal.SIGUSR2,
                        signal.SIGTTOU, 32, signal.SIGRTMIN, signal.SIGRTMAX):
             s.process.send_signal(number)
+        time.sleep(0.1)
+        with s.connect() as c:
+            check(ask(c)[0] == 200, "not served")
+    # That of a real-time thread which has run for so long without a sleep, as it has much to do.
+    with server(setup=lambda: resource.setrlimit(RLIMIT_RTTIME, (10**6, 10**8))) as s:
+        s.process.send_signal(signal.SIGXCPU)
         time.sleep(0.1)
         with s.connect() as c:
             check(ask(c)[0] == 200, "not served")
