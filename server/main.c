@@ -204,8 +204,11 @@ static void fit_open_files(struct server *s)
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		die("getrlimit: %s", strerror(errno));
 	if (limit.rlim_cur < limit.rlim_max) {
+		const rlim_t soft = limit.rlim_cur;
+
 		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
+		if (setrlimit(RLIMIT_NOFILE, &limit)) /* beyond the sysctl fs.nr_open: EPERM */
+			limit.rlim_cur = soft;
 	}
 	if (limit.rlim_cur >= want)
 		return;

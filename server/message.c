@@ -29,7 +29,8 @@ static void stop_waiting(int fd)
 	if (fstat(fd, &status) || (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode)))
 		return;
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	own = open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/* In the same mode: it may be the only reader of a FIFO that nobody else has open yet. */
+	own = open(name, (fcntl(fd, F_GETFL) & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (own < 0)
 		return;
 	dup2(own, fd);

@@ -25,7 +25,7 @@ import time
 
 from harness import (ACCEPT_PATHS, BODY, GET, GET_CLOSE, SLOWNESS, Failure, Server, answers_of, ask, check, check_idle,
                      eventually, eventually_clean, in_own_network, in_user_mode_linux, is_closed, main, moved_crowd,
-                     only_if, read_answer, read_to_end, reset, supported, urgent_bytes)
+                     only_if, read_answer, readable, read_to_end, reset, supported, urgent_bytes)
 
 BINARY, PATH = sys.argv[1:3]
 ROW = ACCEPT_PATHS[PATH]
@@ -1858,6 +1858,21 @@ def test_other_signals():
     p.send_signal(signal.SIGTERM)
     p.communicate(timeout=30)
     check(p.returncode == 0, f"{p.returncode}")
+
+
+def test_own_fifo():
+    """Standard output is a FIFO that its shell has opened to read and to write, and that somebody reads later."""
+    with tempfile.TemporaryDirectory() as folder:
+        fifo = f"{folder}/fifo"
+        os.mkfifo(fifo)
+        p = started_with(":", f"exec \"$@\" 1<>{fifo}")
+        eventually(lambda: os.path.basename(os.readlink(f"/proc/{p.pid}/exe")).startswith("accept-server"), "not executed")
+        time.sleep(0.5)
+        with open(fifo, "rb", buffering=0) as reader:
+            check(readable([reader], 5), "its first line is lost")
+            p.send_signal(signal.SIGTERM)
+            p.communicate(timeout=30)
+        check(p.returncode == 0, f"{p.returncode}: the last totals were not written")
 
 
 def test_nobody_reads():
