@@ -8,26 +8,23 @@ What waits in the backlog of the old server when its drain begins, the drain ser
 last accept and the close of its listener the kernel can still give it a connection. With
 net.ipv4.tcp_migrate_req=1 (Linux 5.14) that moves to the new server's listener; without, the client
 sees a reset. Both are tried: with it nothing may be lost, without it the loss is printed and
-bounded. Needs root for the setting; exits 77 without, or without the path.
+bounded. The setting is that of a network of its own, which needs root.
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 
-from harness import GET, SLOWNESS, Server, check, eventually, main, read_answer, supported
+from harness import GET, SLOWNESS, Server, check, eventually, in_own_network, main, read_answer, supported
 
 BINARY, BENCH, PATH, RATE, SECONDS = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
 ONLY = sys.argv[6:]
-MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
 
 
-def set_migrate(value):
-    with open(MIGRATE, "w", encoding="ascii") as file:
-        file.write(value)
+def in_network(migrate, function):
+    in_own_network({"ipv4/tcp_migrate_req": migrate}, function)
 
 
 def restart_under_load():
@@ -53,22 +50,29 @@ def restart_under_load():
 
 
 def test_with_migration():
-    set_migrate("1")
-    lost, started = restart_under_load()
-    check(started > RATE * SECONDS // 3, f"only {started} connections were started")
-    check(lost == 0, f"{lost} of {started} lost")
+    def body():
+        lost, started = restart_under_load()
+        check(started > RATE * SECONDS // 3, f"only {started} connections were started")
+        check(lost == 0, f"{lost} of {started} lost")
+
+    in_network("1", body)
 
 
 def test_without_migration():
-    set_migrate("0")
-    lost, started = restart_under_load()
-    # On a slow machine that moment is longer.
-    check(lost <= started / 1000 * SLOWNESS, f"{lost} of {started} lost: more than the moment of the close")
+    def body():
+        lost, started = restart_under_load()
+        # On a slow machine that moment is longer.
+        check(lost <= started / 1000 * SLOWNESS, f"{lost} of {started} lost: more than the moment of the close")
+
+    in_network("0", body)
 
 
 def test_full():
     """Requests that wait in the backlog of a full server: its drain serves them, not luck."""
-    set_migrate("0")
+    in_network("0", restart_when_full)
+
+
+def restart_when_full():
     old = Server(BINARY, "--accept", PATH, "--workers", "1", "--max-conns", "1")
     begun = old.connect()
     begun.sendall(GET[:10])
@@ -88,13 +92,5 @@ def test_full():
 
 
 supported(BINARY, PATH)
-if not os.access(MIGRATE, os.W_OK):
-    print(f"{MIGRATE} cannot be written")
-    sys.exit(77)
-with open(MIGRATE, encoding="ascii") as setting:
-    saved = setting.read()
-try:
-    main([test for test in (test_with_migration, test_without_migration, test_full)
-          if not ONLY or test.__name__ in ONLY])
-finally:
-    set_migrate(saved)
+main([test for test in (test_with_migration, test_without_migration, test_full)
+      if not ONLY or test.__name__ in ONLY])
