@@ -21,7 +21,7 @@ static const struct {
 	{ SIGINT, SIGNAL_END },
 	{ SIGQUIT, SIGNAL_END },
 	{ SIGHUP, SIGNAL_DRAIN },  /* the terminal is gone */
-	{ SIGXCPU, SIGNAL_DRAIN }, /* RLIMIT_CPU has been reached; it comes every second */
+	{ SIGXCPU, SIGNAL_DRAIN }, /* RLIMIT_CPU; it comes every second */
 	{ SIGPWR, SIGNAL_DRAIN },
 	{ SIGUSR1, SIGNAL_TOTALS },
 	{ SIGUSR2, SIGNAL_OF_WORKER },
@@ -112,25 +112,26 @@ bool signals_pending(int fd, int wait_ms)
 }
 
 /*
- * Whether SIGXCPU is not RLIMIT_CPU's but RLIMIT_RTTIME's: a thread of a real-time policy has run for
- * that long without a sleep, which is nothing but much to do.
+ * Whether RLIMIT_CPU is what SIGXCPU is about. A thread of a real-time policy gets it, too, when it
+ * has much to do (RLIMIT_RTTIME, SCHED_FLAG_DL_OVERRUN). The kernel has raised the soft limit by a
+ * second then, and goes by a clock of its own, of user and system time (CPUCLOCK_PROF; see
+ * check_process_timers() in kernel/time/posix-cpu-timers.c).
  */
-static bool is_of_real_time(void)
+static bool cpu_limit_is_reached(void)
 {
-	struct rlimit cpu, real_time;
-	struct timespec used;
+	const clockid_t user_and_system = (clockid_t)(~0U << 3);
+	struct timespec used = { 0 };
+	struct rlimit cpu;
 
-	getrlimit(RLIMIT_CPU, &cpu);
-	getrlimit(RLIMIT_RTTIME, &real_time);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-	return real_time.rlim_cur != RLIM_INFINITY && (rlim_t)used.tv_sec < cpu.rlim_cur;
+	return !getrlimit(RLIMIT_CPU, &cpu) && cpu.rlim_cur != RLIM_INFINITY &&
+	       !clock_gettime(user_and_system, &used) && (rlim_t)used.tv_sec + 1 >= cpu.rlim_cur;
 }
 
 static int meaning_of(int number)
 {
 	unsigned i;
 
-	if (number == SIGXCPU && is_of_real_time())
+	if (number == SIGXCPU && !cpu_limit_is_reached())
 		return SIGNAL_IGNORED;
 	for (i = 0; signals[i].number != number; i++)
 		;

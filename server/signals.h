@@ -11,7 +11,7 @@
 
 enum signal_meaning {
 	SIGNAL_END,	  /* drain; at once, if it drains already: SIGTERM, SIGINT, SIGQUIT */
-	SIGNAL_DRAIN,	  /* drain: SIGHUP, SIGXCPU, SIGPWR */
+	SIGNAL_DRAIN,	  /* drain: SIGHUP, SIGPWR, SIGXCPU when RLIMIT_CPU is reached */
 	SIGNAL_OF_WORKER, /* a worker has something to say to the main thread: SIGUSR2 */
 	SIGNAL_TOTALS,	  /* print the totals: SIGUSR1 */
 	SIGNAL_IGNORED,
@@ -34,7 +34,7 @@ bool signals_pending(int fd, int wait_ms);
 
 /*
  * Waits for the next signal that means something. Of several the meaning that stands first above is
- * first. Returns it, or -1 with errno; SIGNAL_IGNORED for a SIGXCPU of RLIMIT_RTTIME.
+ * first. Returns it, or -1 with errno; SIGNAL_IGNORED for a SIGXCPU without RLIMIT_CPU's being reached.
  */
 int signals_next(void);
 

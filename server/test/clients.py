@@ -1822,7 +1822,7 @@ def heard_in_flood(number):
 def test_other_signals():
     """Those that end a process by default drain the server, or do nothing to it."""
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU, signal.SIGPWR):
-        with server() as s, s.connect() as c:
+        with server(setup=lambda: resource.setrlimit(resource.RLIMIT_CPU, (1, 100))) as s, s.connect() as c:
             c.sendall(GET[:10])
             eventually(lambda: s.now()["conns_now"] == 1, "not accepted")
             s.process.send_signal(number)
@@ -1839,14 +1839,8 @@ def test_other_signals():
             s.wait()
     with server() as s:
         for number in (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGSTKFLT, signal.SIGUSR2,
-                       signal.SIGTTOU, 32, signal.SIGRTMIN, signal.SIGRTMAX):
+                       signal.SIGTTOU, signal.SIGXCPU, 32, signal.SIGRTMIN, signal.SIGRTMAX):
             s.process.send_signal(number)
-        time.sleep(0.1)
-        with s.connect() as c:
-            check(ask(c)[0] == 200, "not served")
-    # That of a real-time thread which has run for so long without a sleep, as it has much to do.
-    with server(setup=lambda: resource.setrlimit(RLIMIT_RTTIME, (10**6, 10**8))) as s:
-        s.process.send_signal(signal.SIGXCPU)
         time.sleep(0.1)
         with s.connect() as c:
             check(ask(c)[0] == 200, "not served")
@@ -1858,6 +1852,23 @@ def test_other_signals():
     p.send_signal(signal.SIGTERM)
     p.communicate(timeout=30)
     check(p.returncode == 0, f"{p.returncode}")
+
+
+def test_limit_of_cpu_time():
+    """It drains at the soft one, before the hard one kills it, whatever other limits make the same signal."""
+    only_if(PATH == "epoll", "the main thread is the same on all paths")
+
+    def limits():
+        resource.setrlimit(resource.RLIMIT_CPU, (1, 5))
+        resource.setrlimit(RLIMIT_RTTIME, (10**6, 10**8))
+
+    with server(setup=limits) as s:
+        while s.process.poll() is None:
+            with contextlib.suppress(OSError), s.connect() as c:
+                c.sendall(GET)
+                while c.recv(1 << 20):
+                    c.sendall(GET * 100)
+        s.wait()
 
 
 def test_own_fifo():

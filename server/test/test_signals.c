@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -44,7 +45,11 @@ static void test_end_first(void)
 
 int main(void)
 {
+	/* No more than this has been used by now, which is what SIGXCPU asks. */
+	const struct rlimit a_second = { .rlim_cur = 1, .rlim_max = RLIM_INFINITY };
 	int fd;
+
+	CHECK(!setrlimit(RLIMIT_CPU, &a_second), "%s", strerror(errno));
 
 	signal(SIGHUP, SIG_DFL); /* not as under nohup(1) */
 	signals_begin();
