@@ -43,8 +43,10 @@ void clock_update(struct worker *w)
 	 * While a worker drains, it looks every TICK_MS. If it could not (a SIGSTOP, a machine that
 	 * stood still), that is no time that its clients have had.
 	 */
-	if (w->drain.active && w->clock.now_ms - before_ms > STALL_MS)
+	if (w->drain.active && w->clock.now_ms - before_ms > STALL_MS) {
 		drain_extend(w, w->clock.now_ms - before_ms);
+		clock_limit_slack(); /* or the slack of this thread has been raised meanwhile */
+	}
 }
 
 static bool has_something_to_watch(const struct worker *w)

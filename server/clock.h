@@ -29,8 +29,9 @@ struct clock {
 };
 
 /*
- * For main(), before there are threads: the kernel may end a wait later than it was told by the timer
- * slack (prctl(2)), which a service manager can set to seconds. No later than half of TICK_MS here.
+ * The kernel may end a wait later than it was told by the timer slack (prctl(2)), which a service
+ * manager can set to seconds. This limits that of the calling thread, which its threads inherit, to half
+ * of TICK_MS.
  */
 void clock_limit_slack(void);
 
