@@ -141,13 +141,12 @@ static int meaning_of(int number)
 /* Takes a signal that means MEANING, if one is pending. Returns its number, or -1. */
 static int take(enum signal_meaning meaning)
 {
-	sigset_t set;
+	sigset_t set = waited_for();
 	unsigned i;
 
-	sigemptyset(&set);
 	for (i = 0; i < SIGNALS; i++) {
-		if (signals[i].meaning == meaning)
-			sigaddset(&set, signals[i].number);
+		if (signals[i].meaning != meaning)
+			sigdelset(&set, signals[i].number);
 	}
 	return sigtimedwait(&set, NULL, &(struct timespec){ 0 });
 }

@@ -43,6 +43,21 @@ static void test_end_first(void)
 	CHECK(signals_next() == SIGNAL_DRAIN, "SIGHUP");
 }
 
+/* It stays ignored, although the kernel keeps an ignored signal that is blocked, or of a traced process. */
+static void test_under_nohup(void)
+{
+	sigset_t hangup;
+
+	signal(SIGHUP, SIG_IGN);
+	signals_begin();
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	sigprocmask(SIG_BLOCK, &hangup, NULL);
+	raise(SIGHUP);
+	raise(SIGUSR1);
+	CHECK(signals_next() == SIGNAL_TOTALS, "SIGUSR1 beside an ignored SIGHUP");
+}
+
 int main(void)
 {
 	/* No more than this has been used by now, which is what SIGXCPU asks. */
@@ -57,6 +72,7 @@ int main(void)
 	CHECK(fd >= 0, "%s", strerror(errno));
 	test_order(fd);
 	test_end_first();
+	test_under_nohup();
 	close(fd);
 	CHECK_EXIT();
 }
