@@ -409,6 +409,14 @@ void acceptor_update(struct worker *w)
 	tell_the_others(w);
 }
 
+void acceptor_tick(struct worker *w)
+{
+	int fd = w->acceptor.listener;
+
+	if (fd >= 0 && !w->drain.active && !acceptor_may_accept(w) && !listener_listens(fd))
+		revive_listener(w);
+}
+
 void acceptor_look_again(struct worker *w)
 {
 	struct acceptor *a = &w->acceptor;

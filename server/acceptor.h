@@ -103,6 +103,12 @@ bool acceptor_has_stopped(struct worker *w);
 void acceptor_resume(struct worker *w);
 
 /*
+ * Once per TICK_MS: while the worker is full, or waits for descriptors, no accept finds out that
+ * somebody has ended the listening.
+ */
+void acceptor_tick(struct worker *w);
+
+/*
  * For ring_on_shortage(): accepts less for a while, and ends the connection that is idle longest.
  */
 void acceptor_shed(void *worker);

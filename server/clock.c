@@ -81,6 +81,7 @@ void clock_ticked(struct worker *w, struct conn *none, struct io_uring_cqe *cqe)
 	if (!ring_is_current(&w->ring, cqe))
 		return;
 	w->clock.ticking = false;
+	acceptor_tick(w);
 	while ((c = conn_expired(&w->conns, w->clock.now_ms)) != NULL) {
 		if (c->overdue == LIMIT_OPENING)
 			acceptor_open_again(w, c);

@@ -133,7 +133,7 @@ bool listener_has_queue(int fd)
 	       info.tcpi_state == TCP_LISTEN && info.tcpi_unacked;
 }
 
-static bool listens(int fd)
+bool listener_listens(int fd)
 {
 	socklen_t len = sizeof(int);
 	int value;
@@ -167,7 +167,7 @@ enum listener_end listener_revive(struct listener_ends *ends, int fd, unsigned b
 	int error = 0;
 
 	pthread_mutex_lock(&lock);
-	if (!listens(fd)) {
+	if (!listener_listens(fd)) {
 		error = listen_again(fd, backlog);
 		mended += !error;
 	}

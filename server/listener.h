@@ -30,6 +30,8 @@ int listener_open_first(struct options *options, bool nonblocking, unsigned tag)
 /* Makes FD listen. False: the reason has been said, and FD is closed. */
 bool listener_listen(const struct options *options, int fd);
 
+bool listener_listens(int fd);
+
 /*
  * Whether connections wait in the queue of FD, as the length of the queue in TCP_INFO says
  * (tcp_get_info() in net/ipv4/tcp.c).

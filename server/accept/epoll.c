@@ -422,6 +422,7 @@ static void run(struct worker *w)
 			handle(l, &events[i]);
 		if (w->clock.now_ms - ticked_ms >= TICK_MS) {
 			ticked_ms = w->clock.now_ms;
+			acceptor_tick(w);
 			expire(l);
 			if (l->unwatched)
 				serve_unwatched(l);

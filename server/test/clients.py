@@ -2068,7 +2068,10 @@ def test_listener_is_ended_when_full():
                 eventually(lambda s=s: s.now()["accept_pauses"], "not full")
                 close_all(end_listeners(s))
                 check_idle(s, f"{listener}: full")
-            eventually(lambda s=s: not refused(s), f"{listener}: it does not listen again")
+                with s.connect() as waiting:
+                    waiting.sendall(GET)
+                    c.close()
+                    check(read_answer(waiting)[0] == 200, f"{listener}: who waits is not served")
 
 
 def test_listener_is_ended_in_a_drain():
