@@ -51,6 +51,15 @@ static ssize_t write_some(int fd, const char *text, size_t len)
 	return n < 0 && errno == ENOTSOCK ? write(fd, text, len) : n;
 }
 
+/* Whether poll() tells of room in FD: of some devices, such as /dev/kmsg, it does not. */
+static bool has_reader(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) || S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) ||
+	       isatty(fd);
+}
+
 /* Whether a write to FD may wait for a reader. */
 static bool may_wait(int fd)
 {
@@ -65,7 +74,7 @@ static bool write_all(int fd, const char *text, size_t len, int wait_ms)
 	while (len) {
 		struct pollfd room = { .fd = fd, .events = POLLOUT };
 		/* If it fails, as at an RLIMIT_NOFILE of 0, only what cannot wait is written. */
-		int ready = poll(&room, 1, wait_ms);
+		int ready = has_reader(fd) ? poll(&room, 1, wait_ms) : 1;
 		ssize_t n;
 
 		if (!ready || (ready < 0 && may_wait(fd))) {

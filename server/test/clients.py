@@ -1891,6 +1891,17 @@ def test_own_fifo():
         check(p.returncode == 0, f"{p.returncode}: the last totals were not written")
 
 
+def test_kernel_log():
+    """Standard output and the log are /dev/kmsg, as where the first process has no journal."""
+    only_if(in_user_mode_linux(), "this machine's log is not for tests")
+    p = started_with(":", "exec \"$@\" >/dev/kmsg 2>&1")
+    eventually(lambda: os.path.basename(os.readlink(f"/proc/{p.pid}/exe")).startswith("accept-server"), "not executed")
+    time.sleep(0.5)
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=30)
+    check(p.returncode == 0, f"{p.returncode}: the last totals were not written")
+
+
 def test_nobody_reads():
     """Standard output and the log are pipes that are full: it serves and drains all the same."""
     p = started_with(":")
