@@ -39,7 +39,24 @@ static const struct {
 
 enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
-static bool under_nohup;
+/*
+ * Of SIGHUP, SIGINT and SIGQUIT those that the parent has made this process ignore, and means it:
+ * nohup(1), and a shell for what a script starts with &.
+ */
+static sigset_t left_ignored;
+
+static void find_left_ignored(void)
+{
+	static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT };
+	struct sigaction action;
+	unsigned i;
+
+	sigemptyset(&left_ignored);
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (!sigaction(numbers[i], NULL, &action) && action.sa_handler == SIG_IGN)
+			sigaddset(&left_ignored, numbers[i]);
+	}
+}
 
 /* What is waited for is blocked; a blocked signal is not dropped even if it is ignored. */
 static sigset_t waited_for(void)
@@ -50,7 +67,7 @@ static sigset_t waited_for(void)
 	sigemptyset(&set);
 	for (i = 0; i < SIGNALS; i++) {
 		if (signals[i].meaning < SIGNAL_IGNORED &&
-		    !(signals[i].number == SIGHUP && under_nohup))
+		    !sigismember(&left_ignored, signals[i].number))
 			sigaddset(&set, signals[i].number);
 	}
 	return set;
@@ -69,17 +86,16 @@ static void ignore_cancel(void)
 
 void signals_begin(void)
 {
-	struct sigaction hangup;
 	sigset_t set;
 	unsigned i;
 	int number;
 
-	under_nohup = !sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler == SIG_IGN;
+	find_left_ignored();
 	set = waited_for();
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 	for (i = 0; i < SIGNALS; i++) {
 		bool ignored = signals[i].meaning == SIGNAL_IGNORED ||
-			       (signals[i].number == SIGHUP && under_nohup);
+			       sigismember(&left_ignored, signals[i].number);
 
 		signal(signals[i].number, ignored ? SIG_IGN : SIG_DFL);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the server does about signals, independent of its parent: a signal that the parent has
- * blocked or ignored would stay so across exec. The one exception is SIGHUP, which stays ignored
- * under nohup(1).
+ * blocked or ignored would stay so across exec. Exceptions are SIGHUP, SIGINT and SIGQUIT, which stay
+ * ignored: under nohup(1), and where a script has started the server with &.
  */
 #ifndef SERVER_SIGNALS_H
 #define SERVER_SIGNALS_H

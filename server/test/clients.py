@@ -1849,11 +1849,12 @@ def test_other_signals():
         time.sleep(0.1)
         with s.connect() as c:
             check(ask(c)[0] == 200, "not served")
-    p = started_with("trap '' HUP")  # as nohup does
+    p = started_with("trap '' HUP INT QUIT")  # as nohup does, and a shell for what a script runs in the background
     p.stdout.readline()
-    p.send_signal(signal.SIGHUP)
-    time.sleep(0.1)
-    check(p.poll() is None, "SIGHUP ends it under nohup")
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        p.send_signal(number)
+    time.sleep(0.3)
+    check(p.poll() is None, "a signal ends it that its parent has it ignore")
     p.send_signal(signal.SIGTERM)
     p.communicate(timeout=30)
     check(p.returncode == 0, f"{p.returncode}")

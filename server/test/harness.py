@@ -51,6 +51,12 @@ class Failure(Exception):
     """What a test found wrong."""
 
 
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    # As nohup and a shell leave it for what a script runs in the background; a server would leave it so, too.
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
+
+
 class NotRun(Exception):
     """Why a test has nothing to try here."""
 

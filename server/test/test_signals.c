@@ -66,7 +66,9 @@ int main(void)
 
 	CHECK(!setrlimit(RLIMIT_CPU, &a_second), "%s", strerror(errno));
 
-	signal(SIGHUP, SIG_DFL); /* not as under nohup(1) */
+	signal(SIGHUP, SIG_DFL); /* not as under nohup(1), or as in the background of a script */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
 	signals_begin();
 	fd = signals_open();
 	CHECK(fd >= 0, "%s", strerror(errno));
