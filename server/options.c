@@ -248,7 +248,8 @@ static void print_help(void)
 	printf("\nCounts take k, M and G, sizes K, M and G; times need a unit: us, ms, s, m or h.\n"
 	       "The first line of output states the configuration, once every worker listens.\n"
 	       "SIGUSR1 prints the totals. SIGTERM, SIGINT and SIGQUIT drain, print the totals and end;\n"
-	       "a second one, half a second later, ends at once. SIGHUP, SIGPWR, and SIGXCPU at RLIMIT_CPU, drain, too.\n"
+	       "a second one, half a second later, ends at once. SIGHUP, SIGPWR, and SIGXCPU at the limit\n"
+	       "of CPU time, drain, too.\n"
 	       "Exit codes: " EXIT_CODES_HELP ".\n");
 }
 
