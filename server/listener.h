@@ -30,6 +30,7 @@ int listener_open_first(struct options *options, bool nonblocking, unsigned tag)
 /* Makes FD listen. False: the reason has been said, and FD is closed. */
 bool listener_listen(const struct options *options, int fd);
 
+/* Whether FD listens, as SO_ACCEPTCONN says. */
 bool listener_listens(int fd);
 
 /*

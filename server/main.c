@@ -156,6 +156,8 @@ static unsigned inherited_fds(bool range)
 		n++;
 	}
 	while (dir && (entry = readdir(dir)) != NULL) {
+		if (*entry->d_name == '.')
+			continue;
 		number = (unsigned)strtoul(entry->d_name, NULL, 10);
 		highest = number > highest ? number : highest;
 		n++;

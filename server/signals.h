@@ -21,8 +21,9 @@ enum signal_meaning {
  * The first thing in main(). From here on the signals that mean something are blocked, and so in
  * every thread, until they are taken by signals_next(). All others that would end the process are
  * ignored: a peer that is gone (SIGPIPE) and a log that has reached its limit (SIGXFSZ) make a
- * write fail, and end nothing. The kernel reaps children, which are not its own. Only those that a fault of the program raises, and SIGABRT, which
- * asks for a core dump, do what they do by default.
+ * write fail, and end nothing. So is SIGCHLD: the kernel reaps children, which are none of the
+ * server's. Only those that a fault of the program raises, and SIGABRT, which asks for a core dump,
+ * do what they do by default.
  */
 void signals_begin(void);
 
